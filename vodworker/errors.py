@@ -1,0 +1,89 @@
+"""Every error that travels inside vodworker; foreign ones are translated where they enter.
+
+Pure. Each class says whose fault it is by its place in the tree, and answers `retryable`: whether the same thing, done
+again unchanged, can end better.
+"""
+
+from collections.abc import Sequence
+
+
+class VodworkerError(Exception):
+    """The root of the tree; its message names the thing, the value and the remedy."""
+
+    retryable = False
+
+
+class ConfigError(VodworkerError):
+    """What the user wrote cannot be used: settings, handlers, command line. Exit code 78.
+
+    `problems` holds every problem found, each a sentence of its own; the message is all of them, a line each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class JournalError(VodworkerError):
+    """The journal cannot do its work; the process ends with exit code 1, for its supervisor to start it again."""
+
+
+class CallError(VodworkerError):
+    """A call of an action did not bring a good reply."""
+
+    def __init__(self, action: str, message: str) -> None:
+        self.action = action
+        super().__init__(f"{action}: {message}")
+
+
+class InvalidCall(CallError):
+    """The parameters broke a bound of the action; nothing was sent."""
+
+
+class Unreachable(CallError):
+    """No reply came: the network, a timeout, or an HTTP status that is not the service's. It may have had its effect."""
+
+    retryable = True
+
+
+class BadReply(CallError):
+    """Something came that is not a reply of the service: HTML, truncated JSON, no code. It may have had its effect."""
+
+    retryable = True
+
+
+class Refused(CallError):
+    """The service answered with a code other than 0: it understood the call and did not do it.
+
+    `code` is the service's number, `text` its message as sent, `desc` its codeDesc ("" when missing).
+    """
+
+    def __init__(self, action: str, *, code: int, text: str = "", desc: str = "") -> None:
+        self.code = code
+        self.text = text
+        self.desc = desc
+        super().__init__(action, f"code {code}{f' {desc}' if desc else ''}: {text or 'no message'}")
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]  # a class attribute elsewhere, a question to the code here
+        """Whether the service may do later what it refuses now."""
+        return self.code in TRANSIENT
+
+
+class Denied(Refused):
+    """The account, its keys or its clock are not accepted: every call will fail until the operator mends it."""
+
+
+class Throttled(Refused):
+    """The service counted more calls of the action than its ceiling allows."""
+
+
+THROTTLED = 4400
+DENIED = frozenset({4100, 4101, 4102, 4103, 4104, 4105, 4106, 4110, 4300, 4500})
+TRANSIENT = frozenset({THROTTLED, 6000, 6200, 1001, 2000})  # internal errors and "not now", in the service's own words
+
+
+def refusal(action: str, *, code: int, text: str = "", desc: str = "") -> Refused:
+    """The most exact class for a code other than 0."""
+    kind = Throttled if code == THROTTLED else Denied if code in DENIED else Refused
+    return kind(action, code=code, text=text, desc=desc)

@@ -1,0 +1,215 @@
+"""The journal's ports: what the rest of the house asks of a store, and what a store promises.
+
+One store implements all four (`sqlite.py`; PostgreSQL is its twin). Each verb is atomic and durable when it returns: a
+`kill -9` or a power cut after that changes nothing, before it leaves no trace. A verb that is cancelled has either
+happened whole or not at all. Times are the store's own clock in Unix seconds; callers pass and get durations.
+A store that cannot do its work raises `JournalError`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vodworker.outcome import Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event as it came off the queue, to be recorded.
+
+    body: the event's JSON in the canonical form of `wire.dumps`; `type` and `key` are read from it ("" = no key).
+    handlers: the names of the handlers that hear it; one entry is made for each.
+    """
+
+    body: bytes
+    type: str
+    key: str
+    handlers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an arrival: the event it was recorded as, or the one it is a copy of."""
+
+    event_id: int
+    copy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One (event, handler) pair, claimed: the holder may run it until its lease ends.
+
+    attempt: from 1, this claim counted. fence: grows with each claim; a settlement with an older one settles nothing.
+    age: seconds since the event was recorded.
+    """
+
+    id: int
+    event_id: int
+    handler: str
+    key: str
+    body: bytes
+    attempt: int
+    fence: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim brought. `wait`: seconds until the next entry of these handlers may be due, None when none is known."""
+
+    entries: tuple[Entry, ...]
+    wait: float | None
+
+
+class Journal(Protocol):
+    """The inbox: record, confirm, then work from here."""
+
+    async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Write the arrivals, in their order, and make their entries; a receipt for each.
+
+        An arrival is a copy only while an event with the same body waits for a confirmation that is not known to have
+        been accepted: one never sent, or sent at most `COPY_SPAN` ago. A copy makes no entry. Two equal bodies in one
+        call: the second is a copy.
+        """
+        ...
+
+    async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
+        """Note for these events that a confirmation is about to be sent (False), or was accepted (True).
+
+        Once accepted, always accepted: a later False changes nothing.
+        """
+        ...
+
+    async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
+        """Take up to `free[handler]` due entries of each handler, oldest first, and hold them for `lease` seconds.
+
+        Within one handler, entries of one key (other than "") are handed out in the order they were recorded, one at a
+        time: the next only after the one before it is done, dead or discarded, its retries included. An entry whose
+        lease has run out is due again. Each claim adds one to the attempt and to the fence.
+        """
+        ...
+
+    async def keep(self, entries: Sequence[Entry], *, lease: float) -> list[Entry]:
+        """Hold these entries for `lease` seconds from now; returns those that are no longer the caller's."""
+        ...
+
+    async def settle(self, entry: Entry, ending: Ending) -> bool:
+        """Write how the entry ended; False, and nothing is written, when the fence says that it is another's by now."""
+        ...
+
+    async def release(self, entries: Sequence[Entry]) -> None:
+        """Give entries back, due at once, with the attempt not counted; those that are another's by now are left alone."""
+        ...
+
+    async def sweep(self, *, keep: float) -> int:
+        """Forget events whose entries all ended well more than `keep` seconds ago; returns the number of open entries.
+
+        Dead entries stay until an operator redrives or discards them. An event that still waits for its confirmation
+        stays too (see `record`).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A taken token."""
+
+    id: int
+    action: str
+
+
+class Tokens(Protocol):
+    """The allowance of each action: `limit` tokens that return a while after the call that took them ended."""
+
+    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
+        """A token, out for `hold` seconds unless given back earlier; or, when none is free, the seconds until one may be.
+
+        The answer is the store's alone: callers ask again after the wait and never count for themselves.
+        """
+        ...
+
+    async def give(self, token: Token, *, rest: float) -> None:
+        """The token's call ended: the token comes back `rest` seconds from now (0: it was never used)."""
+        ...
+
+    async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
+        """How many tokens of each action are free now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether the call had its effect."""
+
+    id: int
+    reply: bytes | None
+    new: bool
+
+
+class Calls(Protocol):
+    """The calls that a handler may not make twice: the intent before each is sent, the reply after."""
+
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> Recorded:
+        """Note that this entry is about to make a call, or find the note of an earlier run (`new` is False).
+
+        `identity` tells the calls of one entry apart; it is the same in every run of the same handler on the same event.
+        """
+        ...
+
+    async def replied(self, call: int, *, reply: bytes) -> None:
+        """Note the reply; from now on `intend` returns it."""
+        ...
+
+    async def withdraw(self, call: int) -> None:
+        """The service refused the call, or it was never sent: it had no effect, and the note is removed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries an operator asks for; None means any."""
+
+    state: str | None = None
+    type: str | None = None
+    key: str | None = None
+    handler: str | None = None
+    limit: int = 50
+
+
+class Desk(Protocol):
+    """What an operator sees and does, safe beside a running daemon. Rows are plain JSON-like dicts, for printing."""
+
+    async def counts(self) -> dict[str, int]:
+        """The number of events, of events not yet confirmed, and of entries in each state."""
+        ...
+
+    async def list(self, which: Filter) -> list[dict[str, Any]]:
+        """Entries, newest first: id, event_id, type, key, handler, state, attempt, due in, why, age."""
+        ...
+
+    async def show(self, event_id: int) -> dict[str, Any] | None:
+        """One event whole: its body, confirmation, entries with the reason why each is not running, recorded calls."""
+        ...
+
+    async def redrive(self, entry_ids: Sequence[int]) -> int:
+        """Open dead entries again, with their attempts at nought; returns how many were dead."""
+        ...
+
+    async def discard(self, entry_ids: Sequence[int], *, why: str) -> int:
+        """End open or dead entries for good, with a reason; returns how many. A running one is left alone."""
+        ...
+
+
+COPY_SPAN = 600.0  # ten minutes: far longer than the service takes to hand an unconfirmed event out again
+
+
+class Store(Journal, Tokens, Calls, Desk, Protocol):
+    """A whole store, opened; `close` ends it."""
+
+    async def adopt(self) -> int:
+        """Open the entries that a dead daemon left running: only for the sole user of a store. Returns how many."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was asked and close the files; afterwards no verb works."""
+        ...

@@ -1,0 +1,95 @@
+"""How the handling of an entry can end, and what follows from it. Pure: no clock, no I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vodworker.errors import VodworkerError
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The event is handled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now: run the handler again `after` seconds, or by the usual backoff when it is None. Burns an attempt."""
+
+    after: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Never: the entry is dead at once, with this reason for the operator to read."""
+
+    why: str
+
+
+Outcome: TypeAlias = Done | Retry | Reject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Settle the entry as done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Settle the entry as open, due in `after` seconds."""
+
+    after: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Settle the entry as dead, for this reason."""
+
+    why: str
+
+
+Ending: TypeAlias = Finished | Again | Dead
+
+FIRST_RETRY = 2.0  # the mean of the first wait: long enough for a blip of the network, short enough to go unnoticed
+LONGEST_RETRY = 600.0  # ten minutes: eight attempts then span about twenty minutes of an outage
+
+
+def backoff(attempt: int, random: Callable[[], float], *, first: float = FIRST_RETRY, most: float = LONGEST_RETRY) -> float:
+    """Seconds to wait after failed attempt number `attempt` (from 1): doubling, capped, times a chance in [0.5, 1.5).
+
+    `random` gives a number in [0, 1). The jitter keeps a thousand entries that failed together from coming back together.
+    """
+    return min(most, first * 2.0 ** min(attempt - 1, 30)) * (0.5 + random())
+
+
+def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[], float]) -> Ending:
+    """What follows when attempt number `attempt` of at most `attempts` returned `outcome` or raised it.
+
+    An exception is a retry until the attempts are spent, but an error of ours that trying again cannot help is dead at
+    once. Anything that is no outcome at all is dead: the handler is wrong, and running it again would not mend it.
+    """
+    match outcome:
+        case None | Done():
+            return Finished()
+        case Reject(why):
+            return Dead(why)
+        case Retry(after, why):
+            if attempt >= attempts:
+                return Dead(f"attempt {attempt} of {attempts} asked for another: {why or 'no reason given'}")
+            return Again(backoff(attempt, random) if after is None else max(0.0, after), why)
+        case VodworkerError(retryable=False):
+            return Dead(describe(outcome))
+        case Exception():
+            if attempt >= attempts:
+                return Dead(f"attempt {attempt} of {attempts} failed: {describe(outcome)}")
+            return Again(backoff(attempt, random), describe(outcome))
+        case _:
+            return Dead(f"the handler returned {outcome!r}, which is no outcome; return Done(), Retry(…), Reject(…) or None")
+
+
+def describe(error: BaseException) -> str:
+    """An error in a line: its class and its first words."""
+    text = " ".join(str(error).split())[:500]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
