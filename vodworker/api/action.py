@@ -2,27 +2,7 @@
 
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from vodworker.wire import camel
-
-
-class Params(BaseModel):
-    """A group of parameters: an action itself, or an object inside one. Frozen; an unknown name is an error.
-
-    Python names are snake_case; `vodworker.wire.camel` gives the name on the wire, and a field whose wire name follows
-    no rule says it with an alias. Both names are accepted.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=camel, populate_by_name=True)
-
-
-class Part(BaseModel):
-    """A piece of a reply or of an event. Frozen; unknown fields are kept, documented ones may be missing."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="allow", alias_generator=camel, populate_by_name=True, coerce_numbers_to_str=True
-    )
+from vodworker.wire import Params, Part
 
 
 class Reply(Part):

@@ -1,0 +1,1 @@
+"""The service in words: one file for each family of actions."""

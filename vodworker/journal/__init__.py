@@ -1,0 +1,1 @@
+"""The journal: one port, an adapter for each engine."""
