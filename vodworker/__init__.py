@@ -1,0 +1,1 @@
+"""vodworker: an event-driven worker daemon for Tencent Cloud VOD."""

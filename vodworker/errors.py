@@ -41,7 +41,7 @@ class InvalidCall(CallError):
 
 
 class Unreachable(CallError):
-    """No reply came: the network, a timeout, or an HTTP status that is not the service's. It may have had its effect."""
+    """No reply came: network, timeout, or an HTTP status that is not the service's. It may have had its effect."""
 
     retryable = True
 

@@ -56,10 +56,12 @@ FIRST_RETRY = 2.0  # the mean of the first wait: long enough for a blip of the n
 LONGEST_RETRY = 600.0  # ten minutes: eight attempts then span about twenty minutes of an outage
 
 
-def backoff(attempt: int, random: Callable[[], float], *, first: float = FIRST_RETRY, most: float = LONGEST_RETRY) -> float:
+def backoff(
+    attempt: int, random: Callable[[], float], *, first: float = FIRST_RETRY, most: float = LONGEST_RETRY
+) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1): doubling, capped, times a chance in [0.5, 1.5).
 
-    `random` gives a number in [0, 1). The jitter keeps a thousand entries that failed together from coming back together.
+    `random` gives a number in [0, 1). The jitter keeps entries that failed together from coming back together.
     """
     return min(most, first * 2.0 ** min(attempt - 1, 30)) * (0.5 + random())
 
@@ -86,7 +88,9 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
                 return Dead(f"attempt {attempt} of {attempts} failed: {describe(outcome)}")
             return Again(backoff(attempt, random), describe(outcome))
         case _:
-            return Dead(f"the handler returned {outcome!r}, which is no outcome; return Done(), Retry(…), Reject(…) or None")
+            return Dead(
+                f"the handler returned {outcome!r}, which is no outcome; return Done(), Retry(…), Reject(…) or None"
+            )
 
 
 def describe(error: BaseException) -> str:

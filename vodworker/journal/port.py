@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `wait`: seconds until the next entry of these handlers may be due, None when none is known."""
+    """What a claim brought. `wait`: seconds until the next entry of these handlers may be due, None: none is known."""
 
     entries: tuple[Entry, ...]
     wait: float | None
@@ -98,7 +98,7 @@ class Journal(Protocol):
         ...
 
     async def release(self, entries: Sequence[Entry]) -> None:
-        """Give entries back, due at once, with the attempt not counted; those that are another's by now are left alone."""
+        """Give entries back, due at once, the attempt not counted; those that are another's by now are left alone."""
         ...
 
     async def sweep(self, *, keep: float) -> int:
@@ -122,7 +122,7 @@ class Tokens(Protocol):
     """The allowance of each action: `limit` tokens that return a while after the call that took them ended."""
 
     async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-        """A token, out for `hold` seconds unless given back earlier; or, when none is free, the seconds until one may be.
+        """A token, out for `hold` seconds unless given back earlier; or the seconds until one may be free.
 
         The answer is the store's alone: callers ask again after the wait and never count for themselves.
         """
@@ -139,7 +139,7 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether the call had its effect."""
+    """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether it had its effect."""
 
     id: int
     reply: bytes | None
@@ -152,7 +152,7 @@ class Calls(Protocol):
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> Recorded:
         """Note that this entry is about to make a call, or find the note of an earlier run (`new` is False).
 
-        `identity` tells the calls of one entry apart; it is the same in every run of the same handler on the same event.
+        `identity` tells the calls of one entry apart; it is the same in every run of a handler on an event.
         """
         ...
 
