@@ -3,7 +3,18 @@
 Pure: no clock, no I/O.
 """
 
+import json
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeAlias, cast
+
+import orjson
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import from_json
+
+from vodworker.errors import BadReply, Unreachable, refusal
 
 
 def camel(name: str) -> str:
@@ -28,3 +39,185 @@ class Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="allow", alias_generator=camel, populate_by_name=True, coerce_numbers_to_str=True
     )
+
+
+DEPTH = 200  # levels of nesting that are read: `from_json` has this bound, and what is read can then always be written
+
+
+def flatten(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as they are sent: `{"transcode": {"definition": [210]}}` is `{"transcode.definition.0": "210"}`.
+
+    Names are the wire's already. None is left out, in a list too (the numbers close up); an empty list or object leaves
+    no trace; an empty text is sent. TypeError names a value that has no spelling.
+    """
+    return dict(_leaves("", params))
+
+
+def _leaves(name: str, value: object) -> Iterator[tuple[str, str]]:
+    match value:
+        case None:
+            return
+        case Mapping():
+            for key, inner in cast("Mapping[str, object]", value).items():
+                yield from _leaves(f"{name}.{key}" if name else key, inner)
+        case list() | tuple():
+            present = (inner for inner in cast("list[object]", value) if inner is not None)
+            for number, inner in enumerate(present):
+                yield from _leaves(f"{name}.{number}", inner)
+        case _:
+            yield name, _text(name, value)
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case Enum():
+            return _text(name, value.value)
+        case str():
+            return value
+        case bool():
+            return str(int(value))
+        case int():
+            return str(value)
+        case float() if value - value == 0:  # neither infinite nor NaN
+            return format(Decimal(repr(value)).normalize(), "f")
+        case _:
+            raise TypeError(
+                f"{name}: {value!r} cannot be sent; use text, a finite number, a boolean, a list or an object"
+            )
+
+
+_Branch: TypeAlias = "str | dict[str, _Branch]"  # a tree with names on its branches and texts on its leaves
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def unflatten(flat: Mapping[str, str]) -> dict[str, Any]:
+    """The inverse of `flatten`, as far as texts tell: leaves stay text.
+
+    A level whose names are all numbers is a list in their order, from wherever they count and with gaps closed up.
+    ValueError names a parameter that is both a value and an object. A `_` in a name stays: it is only in the signed
+    text that it reads as a dot.
+    """
+    tree: dict[str, _Branch] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        if len(path) > DEPTH:
+            raise ValueError(f"{name[:40]}…: nested more than {DEPTH} levels")
+        level = tree
+        for depth, part in enumerate(path, start=1):
+            branch = level.setdefault(part, {})
+            if isinstance(branch, str):
+                clash = ".".join(path[:depth])
+                raise ValueError(f"{clash}: a value and an object at once")  # noqa: TRY004  # the request is wrong
+            level = branch
+        if last in level:
+            raise ValueError(f"{name}: a value and an object at once")
+        level[last] = value
+    return {name: _grown(branch) for name, branch in tree.items()}
+
+
+def _grown(branch: _Branch) -> Any:
+    if isinstance(branch, str):
+        return branch
+    if all(map(_NUMBER.fullmatch, branch)):
+        return [_grown(branch[number]) for number in sorted(branch, key=int)]
+    return {name: _grown(inner) for name, inner in branch.items()}
+
+
+def loads(data: bytes) -> Any:
+    """The value that JSON stands for, read leniently and exactly; ValueError when it is no JSON.
+
+    Integers of any usual length are exact. NaN, infinities, lone surrogates and raw control characters are read, bytes
+    that are not UTF-8 become U+FFFD, of two equal names the last counts.
+    """
+    try:
+        return from_json(data)
+    except ValueError:
+        return _loads_slowly(data)
+
+
+def _loads_slowly(data: bytes) -> Any:
+    try:
+        value: Any = json.loads(data.decode("utf-8-sig", "replace"), strict=False)
+    except RecursionError:
+        raise ValueError(f"nested more than {DEPTH} levels") from None
+    level = [value]
+    for _ in range(DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return value
+    raise ValueError(f"nested more than {DEPTH} levels")
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).values())
+    return value if isinstance(value, list) else []
+
+
+def dumps(value: Any) -> bytes:
+    """A value as canonical JSON: sorted names, no blanks. Whatever `loads` returns is written, equal values equally."""
+    try:
+        body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits, a lone surrogate
+        return _dumps_slowly(value)
+    return _dumps_slowly(value) if b"null" in body else body  # orjson writes NaN and infinities as null, too
+
+
+def _dumps_slowly(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_reply(action: str, status: int, body: bytes) -> dict[str, Any]:
+    """The reply's object, its `code` the integer 0, its `message` and `codeDesc` texts.
+
+    status: of HTTP; what counts is whether the body is a reply of the service. Raises the error that `errors.refusal`
+    knows for another code; BadReply for a body that is no reply; Unreachable when the HTTP status says so as well.
+    """
+    reply = _object(body)
+    code = _code(reply.get("code"))
+    if code is None:
+        kind, blame = (BadReply, "not a reply of the service") if status == OK else (Unreachable, "no reply")
+        raise kind(action, f"{blame}, HTTP {status}: {excerpt(body)}")
+    text, desc = _said(reply.get("message")), _said(reply.get("codeDesc"))
+    if code != 0:
+        raise refusal(action, code=code, text=text, desc=desc)
+    return {**reply, "code": code, "message": text, "codeDesc": desc}
+
+
+OK = 200  # the service answers everything with it, refusals too
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = loads(body)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _code(value: object) -> int | None:
+    """`code` as number: VOD's own pages print a number, the shared ones a text."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case str() if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
+            return int(value)
+        case _:
+            return None
+
+
+def _said(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else dumps(value).decode()
+
+
+_SECRETS = re.compile(r"(?i)(signature|secretid|secretkey|token)(=|%3D)[^\s&\"'<>]*")
+
+
+def excerpt(body: bytes, *, length: int = 200) -> str:
+    """The first words of a body in one printable line, fit for a message: a proxy may echo the signed request in it."""
+    text = _SECRETS.sub(r"\1=…", body[: 8 * length].decode("utf-8", "replace"))
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return f"{line[:length]}…" if len(line) > length else line or "(empty)"
