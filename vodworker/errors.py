@@ -41,9 +41,16 @@ class InvalidCall(CallError):
 
 
 class Unreachable(CallError):
-    """No reply came: network, timeout, or an HTTP status that is not the service's. It may have had its effect."""
+    """No reply came: network, timeout, or an HTTP status that is not the service's.
+
+    `sent` is False when the request surely never left, True when the call may have had its effect.
+    """
 
     retryable = True
+
+    def __init__(self, action: str, message: str, *, sent: bool = True) -> None:
+        self.sent = sent
+        super().__init__(action, message)
 
 
 class BadReply(CallError):

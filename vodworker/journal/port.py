@@ -141,26 +141,28 @@ class Tokens(Protocol):
 class Recorded:
     """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether it had its effect."""
 
-    id: int
     reply: bytes | None
-    new: bool
 
 
 class Calls(Protocol):
-    """The calls that a handler may not make twice: the intent before each is sent, the reply after."""
+    """The calls that a handler may not make twice: the intent before each is sent, the reply after.
 
-    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> Recorded:
-        """Note that this entry is about to make a call, or find the note of an earlier run (`new` is False).
+    `identity` tells the calls of one entry apart; it is the same in every run of a handler on an event.
+    """
 
-        `identity` tells the calls of one entry apart; it is the same in every run of a handler on an event.
-        """
+    async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
+        """What an earlier run noted of this call, if any did."""
         ...
 
-    async def replied(self, call: int, *, reply: bytes) -> None:
-        """Note the reply; from now on `intend` returns it."""
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
+        """Note that the call is about to be sent; noting it again changes nothing."""
         ...
 
-    async def withdraw(self, call: int) -> None:
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes) -> None:
+        """Note the reply; from now on `find` returns it."""
+        ...
+
+    async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """The service refused the call, or it was never sent: it had no effect, and the note is removed."""
         ...
 

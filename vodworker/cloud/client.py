@@ -1,0 +1,164 @@
+"""The client: one method for every action, under its ceiling, signed, retried only where that costs nothing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+import structlog
+
+from vodworker.api.action import Action, Reply
+from vodworker.cloud.limiter import Limiter
+from vodworker.errors import CallError, Refused, Throttled, Unreachable
+from vodworker.outcome import backoff, describe
+from vodworker.sign import signed
+from vodworker.wire import flatten, read_reply
+
+R = TypeVar("R", bound=Reply)
+Ask = Callable[[], Awaitable[None]]
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose calls these are, and where they go. The keys are not in its repr."""
+
+    endpoint: str
+    secret_id: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    region: str = "gz"
+    sub_app_id: int | None = None
+    signature_method: str = "HmacSHA256"
+
+    def common(self, action: str, *, timestamp: int, nonce: int) -> dict[str, str]:
+        """The parameters that every request carries, but for the signature."""
+        common = {
+            "Action": action,
+            "Region": self.region,
+            "Timestamp": str(timestamp),
+            "Nonce": str(nonce),
+            "SecretId": self.secret_id,
+            "SignatureMethod": self.signature_method,
+        }
+        if self.token:
+            common["Token"] = self.token
+        if self.sub_app_id is not None:
+            common["SubAppId"] = str(self.sub_app_id)
+        return common
+
+
+class Vod:
+    """The service, as one account sees it.
+
+    timeout: seconds that a call may take from the moment it is sent.
+    retries: how often a call that failed on the way is sent again, when that cannot do anything twice.
+    nonces: gives a number that was never given before.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        *,
+        limiter: Limiter,
+        nonces: Callable[[], int],
+        random: Callable[[], float],
+        timeout: float = 15.0,
+        retries: int = 2,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._limiter = limiter
+        self._nonces = nonces
+        self._random = random
+        self._timeout = timeout
+        self._retries = retries
+        self._now = now
+        url = urlsplit(account.endpoint)
+        self._host, self._path = url.netloc, url.path
+
+    def __repr__(self) -> str:
+        return f"<Vod {self._account.endpoint}>"
+
+    async def call(self, action: Action[R], *, sending: Ask | None = None) -> R:
+        """Send an action and return its reply; waits for a token of its ceiling first.
+
+        A call that failed on the way is sent again only when it is safe to repeat or surely never left. A call that the
+        service throttled had no effect: it goes back in line. `sending` is awaited once, right before the first request
+        leaves. Raises a `CallError`: `Refused` when the service answered with a code, `Unreachable` or `BadReply` when
+        it is not known whether the call had its effect.
+        """
+        name = type(action).__name__
+        params = flatten(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
+        failures = 0
+        while True:
+            try:
+                reply = await self._send(name, params, sending)
+            except Throttled:
+                sending = None
+            except CallError as error:
+                failures += 1
+                harmless = action.safe or (isinstance(error, Unreachable) and not error.sent)
+                if not (error.retryable and harmless and failures <= self._retries):
+                    raise
+                await asyncio.sleep(backoff(failures, self._random, first=0.5))
+                sending = None
+            else:
+                return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
+
+    async def _send(self, action: str, params: Mapping[str, str], sending: Ask | None) -> dict[str, Any]:
+        """One attempt: a token, the request, its line in the log."""
+        async with self._limiter.token(action):
+            if sending:
+                await sending()
+            clock = asyncio.get_running_loop().time
+            started = clock()
+            try:
+                reply = await self.ask(action, params, timeout=self._timeout)
+            except Throttled:
+                raise
+            except CallError as error:
+                code = error.code if isinstance(error, Refused) else None
+                request_ms = round((clock() - started) * 1000, 1)
+                log.warning("call.failed", action=action, code=code, error=describe(error), request_ms=request_ms)
+                raise
+            log.info("call.done", action=action, request_ms=round((clock() - started) * 1000, 1))
+            return reply
+
+    async def ask(self, action: str, params: Mapping[str, str], *, timeout: float) -> dict[str, Any]:
+        """Sign and send one request, and return the reply's JSON object. No token is taken and nothing is retried."""
+        common = self._account.common(action, timestamp=int(self._now()), nonce=self._nonces())
+        form = signed(
+            {**params, **common}, secret_key=self._account.secret_key, method="POST", host=self._host, path=self._path
+        )
+        with translated(action, timeout):
+            async with (
+                asyncio.timeout(timeout),
+                self._session.post(
+                    self._account.endpoint, data=urlencode(form), headers=FORM, allow_redirects=False
+                ) as response,
+            ):
+                body = await response.read()
+        return read_reply(action, response.status, body)
+
+
+@contextmanager
+def translated(action: str, timeout: float) -> Generator[None]:
+    """Whatever the network does becomes `Unreachable`, with a word on whether the request can have left."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        raise Unreachable(action, f"no connection: {describe(error)}", sent=False) from error
+    except TimeoutError as error:
+        raise Unreachable(action, f"no reply within {timeout:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise Unreachable(action, f"the connection broke: {describe(error)}") from error

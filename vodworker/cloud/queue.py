@@ -1,0 +1,96 @@
+"""The event queue: pull what waits, confirm what is safe."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncio_throttle import Throttler
+
+from vodworker.cloud.client import Vod
+from vodworker.cloud.limiter import WINDOW, Limiter
+from vodworker.errors import Refused
+from vodworker.events import peek
+from vodworker.wire import dumps, loads
+
+HANDLE_LIFE = 30.0  # the service accepts no confirmation of a handle that is older
+PULL_TIMEOUT = 10.0  # the service holds an empty poll for 5 s and advises twice that
+CONFIRM_TIMEOUT = 8.0  # three tries fit into the life of a handle
+CONFIRM_BATCH = 16  # handles in one confirmation: as many as one pull brings, so neither ceiling is reached first
+NO_EVENT = 4000  # shared with expired handles and wrong parameters; only the words tell an empty queue
+NO_EVENT_WORDS = "没有事件通知"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event as the queue handed it out. `expires`: the loop's time at which its handle dies; no handle: ""."""
+
+    handle: str
+    expires: float
+    type: str
+    key: str
+    body: bytes
+
+
+class Queue:
+    """The account's event queue. Pulls and confirmations are paced each by a throttle of their own."""
+
+    def __init__(self, vod: Vod, *, limiter: Limiter, limit: Callable[[str], int]) -> None:
+        self._vod = vod
+        self._pulls = Pace(limiter, "PullEvent", limit("PullEvent"), PULL_TIMEOUT)
+        self._confirms = Pace(limiter, "ConfirmEvent", limit("ConfirmEvent"), CONFIRM_TIMEOUT)
+
+    async def pull(self) -> list[Delivery]:
+        """A long poll: what waits, or nothing when nothing came within the service's 5 s. Raises `CallError`."""
+        try:
+            reply = await self._pulls.ask(self._vod, {})
+        except Refused as error:
+            if error.code == NO_EVENT and NO_EVENT_WORDS in error.text:
+                return []
+            raise
+        expires = asyncio.get_running_loop().time() + HANDLE_LIFE
+        items = reply.get("eventList")
+        return [delivery(item, expires) for item in items] if isinstance(items, list) else []
+
+    async def confirm(self, handles: Sequence[str]) -> None:
+        """Confirm up to `CONFIRM_BATCH` handles in one call. Raises `CallError`: then none is known to be confirmed."""
+        await self._confirms.ask(self._vod, {f"msgHandle.{n}": handle for n, handle in enumerate(handles)})
+
+
+class Pace:
+    """One of the queue's two actions, kept under its ceiling.
+
+    The throttle counts calls by their start in a sliding log; its period is stretched by the timeout, because a call may
+    arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so a
+    lock lets them in one at a time. The bucket behind it knows what other processes and an earlier run have spent.
+    """
+
+    def __init__(self, limiter: Limiter, action: str, limit: int, timeout: float) -> None:
+        self._limiter = limiter
+        self._action = action
+        self._timeout = timeout
+        self._throttle = Throttler(rate_limit=limit, period=WINDOW + timeout)
+        self._turn = asyncio.Lock()
+
+    async def ask(self, vod: Vod, params: dict[str, str]) -> dict[str, Any]:
+        """Send the action when it may go."""
+        async with self._turn:
+            await self._throttle.acquire()
+        async with self._limiter.token(self._action):
+            return await vod.ask(self._action, params, timeout=self._timeout)
+
+
+def delivery(item: object, expires: float) -> Delivery:
+    """Read one element of eventList, whatever it is: nothing that the queue holds may be dropped."""
+    handle: object = ""
+    content: object = item
+    if isinstance(item, dict):
+        handle = item.get("msgHandle", "")
+        content = item.get("eventContent", item)
+    if isinstance(content, str):  # an event that was encoded twice
+        try:
+            content = loads(content.encode("utf-8", "surrogatepass"))
+        except ValueError:
+            pass
+    kind, key = peek(content)
+    return Delivery(str(handle), expires, kind, key, dumps(content))
