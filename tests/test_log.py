@@ -1,0 +1,430 @@
+"""The log's promises: a line is always JSON, never raises, never shows a secret, and says only what is declared."""
+
+import ast
+import asyncio
+import io
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+import vodworker
+from vodworker import log as room
+from vodworker.log import FIELDS, IDENTIFIERS, LOG_EVENTS, bound, dumps, log, setup, stamp
+
+MOMENT = 1769903999.1234
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_trace() -> Iterator[None]:
+    """Logging is a matter of the whole process: put it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def stream() -> io.BytesIO:
+    """What the log has written."""
+    stream = io.BytesIO()
+    setup("json", "debug", stream=stream, now=lambda: MOMENT)
+    return stream
+
+
+def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
+    """The stream's lines, read."""
+    return [orjson.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_line_is_json_with_time_level_event_and_facts(stream: io.BytesIO) -> None:
+    """A line is one JSON object: time in UTC, level, event, then the facts in their order."""
+    log.info("handler.done", took=1.5, attempt=2)
+
+    expected = b'{"time":"2026-01-31T23:59:59.123Z","level":"info","event":"handler.done","took":1.5,"attempt":2}\n'
+    assert expected == stream.getvalue()
+
+
+def test_level_is_a_threshold() -> None:
+    """What is below the level is not written, and a later setup changes it for loggers that exist."""
+    stream = io.BytesIO()
+    setup("json", "warning", stream=stream)
+    log.info("handler.done")
+    log.warning("handler.retry")
+    setup("json", "info", stream=stream)
+    log.info("handler.done")
+
+    assert ["handler.retry", "handler.done"] == [line["event"] for line in lines(stream)]
+
+
+async def test_bound_facts_are_on_every_line_inside(stream: io.BytesIO) -> None:
+    """Facts bound once are on each line logged inside, in tasks and threads that start there, and nowhere else."""
+    with bound(event_id=7), bound(handler="upload"):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(log.info, "call.done", action="ProcessFile"))
+        log.info("handler.done")
+    log.info("worker.stopped")
+
+    who = {"event_id": 7, "handler": "upload"}
+    told = [{name: line[name] for name in line if name not in ("time", "level")} for line in lines(stream)]
+    assert [
+        {"event": "call.done", **who, "action": "ProcessFile"},
+        {"event": "handler.done", **who},
+        {"event": "worker.stopped"},
+    ] == told
+
+
+def test_nearer_fact_wins(stream: io.BytesIO) -> None:
+    """A fact told at the call stands above the same one that is bound."""
+    with bound(key="a"):
+        log.info("event.received", key="b")
+
+    assert ["b"] == [line["key"] for line in lines(stream)]
+
+
+def test_a_handler_cannot_change_our_own_fields(stream: io.BytesIO) -> None:
+    """A fact that is called time or level is told beside ours."""
+    log.info("upload.seen", time=3, level="high")
+
+    assert [
+        {"time": "2026-01-31T23:59:59.123Z", "level": "info", "event": "upload.seen", "time_": 3, "level_": "high"}
+    ] == lines(stream)
+
+
+def test_exception_is_a_field(stream: io.BytesIO) -> None:
+    """A traceback is told in the field `exception` of the same line."""
+    try:
+        int("no number")
+    except ValueError:
+        log.exception("handler.dead", why="ValueError")
+
+    (line,) = lines(stream)
+    assert ("error", "ValueError") == (line["level"], line["why"])
+    assert line["exception"].endswith("ValueError: invalid literal for int() with base 10: 'no number'")
+
+
+@given(moment=st.floats(min_value=0, max_value=4102444799))
+@settings(max_examples=100)
+def test_stamps_sort_as_time_does(moment: float) -> None:
+    """Stamps are ISO 8601 in UTC with milliseconds, so that their order as text is their order in time."""
+    assert len("2026-01-31T23:59:59.123Z") == len(stamp(moment))
+    assert stamp(moment) <= stamp(moment + 0.001)
+
+
+@dataclass
+class Credentials:
+    """What a handler might log by mistake."""
+
+    secret_key: str
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"secret_key": "hush"},
+        {"secretKey": "hush"},
+        {"Signature": "hush"},
+        {"upload": {"parts": [{"Token": "hush"}]}},
+        {"account": Credentials("hush")},
+        {"account": SecretStr("hush")},
+        {"url": "https://host/v2/index.php?Action=PullEvent&Signature=hush&Region=gz"},
+        {"storageSignature": "hush", "ring": object()},
+    ],
+)
+def test_secrets_are_masked(facts: dict[str, object]) -> None:
+    """What is named like a secret is masked, at any depth and inside of addresses."""
+    line = dumps(facts)
+
+    assert b"hush" not in line
+    assert b"***" in line
+
+
+def test_words_about_secrets_are_kept() -> None:
+    """A text that only speaks of a token is told as it is."""
+    facts = {"why": "waiting for a token", "numbers": [1, None]}
+
+    assert facts == orjson.loads(dumps(facts))
+
+
+class Rude:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no")
+
+
+def ring() -> list[object]:
+    """A list that holds itself."""
+    ring: list[object] = []
+    ring.append(ring)
+    return ring
+
+
+@pytest.mark.parametrize(
+    "value, told",
+    [
+        (Path("/srv/a"), "/srv/a"),
+        ({1}, [1]),
+        (b"raw", "b'raw'"),
+        (2**70, str(2**70)),
+        ("half \ud800 pair", "half \\ud800 pair"),
+        ({1: "a", (2, "\udc00"): {"b"}}, {"1": "a", "(2, '\\udc00')": ["b"]}),
+        ([1.5, None, True, 3, 2**64], [1.5, None, True, 3, str(2**64)]),
+        (float("nan"), None),
+    ],
+)
+def test_any_value_can_be_told(value: object, told: object) -> None:
+    """What JSON cannot hold is told in a form that it can."""
+    assert {"value": told} == orjson.loads(dumps({"value": value}))
+
+
+@pytest.mark.parametrize("value", [Rude(), ring(), {Rude(): 1}, {"a": Rude(), 1: 2}])
+def test_no_value_breaks_a_line(value: object) -> None:
+    """Not even a value whose `repr` fails, or that holds itself, breaks a line."""
+    assert ["value"] == list(orjson.loads(dumps({"value": value})))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.builds(Rude),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers()), inner),
+    max_leaves=10,
+)
+
+
+@given(facts=st.dictionaries(st.text(), ANYTHING))
+@settings(max_examples=100)
+def test_lines_are_total(facts: dict[str, object]) -> None:
+    """Whatever the facts are, a line comes of it."""
+    assert isinstance(orjson.loads(dumps(facts)), dict)
+
+
+class Gone(io.BytesIO):
+    """A reader that went away."""
+
+    def write(self, _line: object) -> int:
+        """Fail as a broken pipe does."""
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("stream", [Gone(), io.BytesIO()])
+def test_work_goes_on_when_the_log_cannot_be_written(stream: io.BytesIO) -> None:
+    """A line that cannot be written is dropped and raises nothing."""
+    setup("json", stream=stream)
+    if not isinstance(stream, Gone):
+        stream.close()
+
+    log.info("worker.started")
+
+
+def test_lines_of_threads_stay_whole(stream: io.BytesIO) -> None:
+    """Lines that several threads write at once are not mixed."""
+
+    def speak(action: str) -> None:
+        for _ in range(50):
+            log.info("call.done", action=action)
+
+    threads = [threading.Thread(target=speak, args=(letter * 500,)) for letter in "xy"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 100 == len(lines(stream))
+
+
+def test_libraries_speak_in_our_stream(stream: io.BytesIO) -> None:
+    """What a library logs, from warnings up, is an event of ours with its name and its words in one line."""
+    library = logging.getLogger("aiohttp.server")
+    library.info("quiet")
+    library.warning("slow\n  %s", "client")
+    try:
+        int("no number")
+    except ValueError:
+        library.exception("lost")
+
+    slow, lost = lines(stream)
+    assert ("warning", "library.spoke", "aiohttp.server", "slow client") == (
+        slow["level"],
+        slow["event"],
+        slow["logger"],
+        slow["message"],
+    )
+    assert ("error", "lost") == (lost["level"], lost["message"])
+    assert "ValueError" in lost["exception"]
+
+
+def test_mistaken_message_of_a_library_is_kept(stream: io.BytesIO) -> None:
+    """A library's message that does not fit its own arguments is told as it stands."""
+    (ours,) = [it for it in logging.getLogger().handlers if type(it).__module__ == room.__name__]
+    ours.handle(logging.LogRecord("aiohttp", logging.ERROR, "", 0, "lost %d", ("x",), None))
+
+    assert ["lost %d"] == [line["message"] for line in lines(stream)]
+
+
+def test_warnings_speak_in_our_stream(stream: io.BytesIO) -> None:
+    """Python's warnings are events of ours too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        setup("json", stream=stream)
+        warnings.warn("old way", DeprecationWarning, stacklevel=1)
+
+    (line,) = lines(stream)
+    assert "py.warnings" == line["logger"]
+    assert "DeprecationWarning: old way" in line["message"]
+
+
+class Terminal(io.BytesIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_console_is_for_reading() -> None:
+    """On a terminal a line is coloured text with the same facts, secrets masked."""
+    stream = Terminal()
+    setup(stream=stream, now=lambda: MOMENT)
+    log.info("handler.done", took=1.5, token="hush")
+
+    text = stream.getvalue().decode()
+    assert "\x1b[" in text
+    assert "hush" not in text
+    for fact in ("2026-01-31T23:59:59.123Z", "handler.done", "took", "1.5", "***"):
+        assert fact in text
+
+
+def test_console_without_a_terminal_is_plain() -> None:
+    """The console form in a file has no colours, and its traceback is readable."""
+    stream = io.BytesIO()
+    setup("console", stream=stream)
+    try:
+        int("no number")
+    except ValueError:
+        log.exception("handler.dead", key="\ud800")
+
+    text = stream.getvalue().decode()
+    assert "\x1b" not in text
+    assert "\nValueError: invalid literal" in text
+
+
+def test_json_where_there_is_no_terminal() -> None:
+    """Without a choice, a stream that is no terminal gets JSON."""
+    stream = io.BytesIO()
+    setup(stream=stream)
+    log.info("worker.started")
+
+    assert ["worker.started"] == [line["event"] for line in lines(stream)]
+
+
+# ---- the table
+
+
+METHODS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+UNCHECKED = {"exc_info"}  # becomes `exception`
+
+
+@dataclass(frozen=True)
+class Said:
+    """One call of the log in the source."""
+
+    where: str
+    method: str
+    names: tuple[str, ...]
+    fields: tuple[str | None, ...]
+
+
+def said_in(path: Path) -> Iterator[Said]:
+    """Every `log.<level>("name", …)`, and likewise for anything that is called `…log`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=[*arguments]) if (
+                method in METHODS and ast.unparse(receiver).endswith(("log", "_log")) and arguments
+            ):
+                name = arguments[1 if method == "log" else 0]
+                literals = [it.value for it in ast.walk(name) if isinstance(it, ast.Constant)]
+                yield Said(
+                    f"{path.name}:{node.lineno}",
+                    method,
+                    tuple(it for it in literals if isinstance(it, str)),
+                    tuple(keyword.arg for keyword in node.keywords),
+                )
+            case _:
+                pass
+
+
+SOURCE = Path(vodworker.__file__).parent
+SAID = [said for path in sorted(SOURCE.rglob("*.py")) for said in said_in(path)]
+AWAITED = set(LOG_EVENTS)  # rooms that are still being built will say these
+
+
+def test_only_declared_events_are_said() -> None:
+    """Each event name that the code logs is declared in the table."""
+    assert [] == [said for said in SAID if not said.names or not set(said.names) <= set(LOG_EVENTS)]
+
+
+def test_only_declared_fields_are_said() -> None:
+    """Each fact that the code logs is declared for its event, or is an identifier of the entry at hand."""
+    wrong = [
+        (said.where, name, field)
+        for said in SAID
+        for name in said.names
+        for field in said.fields
+        if field not in {*LOG_EVENTS[name].fields, *IDENTIFIERS, *UNCHECKED}
+    ]
+
+    assert [] == wrong
+
+
+def test_levels_are_as_declared() -> None:
+    """Each event is logged at its declared level, so that an alert on errors means what the table says."""
+    wrong = [
+        (said.where, said.method, name)
+        for said in SAID
+        for name in said.names
+        if said.method != "log" and said.method.replace("exception", "error") != LOG_EVENTS[name].level
+    ]
+
+    assert [] == wrong
+
+
+def test_every_declared_event_is_said() -> None:
+    """The table promises nothing that the code does not log."""
+    used = {name for said in SAID for name in said.names}
+
+    assert set() == set(LOG_EVENTS) - used - AWAITED
+
+
+@pytest.mark.parametrize("name", LOG_EVENTS)
+def test_rows_are_complete(name: str) -> None:
+    """A row has a name of the form `noun.state`, declared fields, a meaning, and a remedy where someone must act."""
+    event = LOG_EVENTS[name]
+
+    assert 2 == len([part for part in name.split(".") if part.isidentifier() and part.islower()])
+    assert [] == [field for field in event.fields if field not in FIELDS]
+    assert event.meaning.endswith(".")
+    assert event.remedy.endswith(".") or event.level not in ("error", "critical")
+
+
+def test_every_field_is_of_use() -> None:
+    """No field is declared that no event has."""
+    assert set() == set(FIELDS) - {field for event in LOG_EVENTS.values() for field in event.fields}
+
+
+def test_importing_the_room_changes_nothing() -> None:
+    """Logging is arranged by `setup` alone, never by an import."""
+    assert not [it for it in logging.getLogger().handlers if type(it).__module__ == room.__name__]

@@ -1,0 +1,418 @@
+"""The log: JSON lines on stdout, an event name (`noun.state`) and facts; and the table of all that can be said.
+
+A line never raises and never shows a secret: what JSON cannot hold is written as its `repr`, what is named like a
+secret is masked, and what cannot be written is dropped, because the work is worth more than its log.
+"""
+
+import logging
+import re
+import reprlib
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import orjson
+import structlog
+from pydantic import SecretStr
+from structlog.typing import FilteringBoundLogger
+
+Log: TypeAlias = FilteringBoundLogger
+Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+Format: TypeAlias = Literal["json", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """What a log event means to its reader.
+
+    level: info tells, warning passes by itself, error waits for the operator.
+    fields: names from `FIELDS`; each line has some of them.
+    remedy: what to do about it, "" when there is nothing to do.
+    """
+
+    level: Level
+    fields: tuple[str, ...]
+    meaning: str
+    remedy: str = ""
+
+
+IDENTIFIERS = ("event_id", "event_type", "key", "handler", "attempt")  # bound around the handling of an entry
+
+FIELDS: dict[str, str] = {
+    "event_id": "number of the event in the journal",
+    "event_type": "the service's name for the event",
+    "key": "what events are kept in order by: the file id, else the task id",
+    "handler": "name of the handler",
+    "attempt": "number of the run of this handler on this event, from 1",
+    "action": "the service's name for the call",
+    "code": "the service's error code",
+    "error": "what went wrong, in a line",
+    "why": "the reason, in a line",
+    "request_ms": "milliseconds from sending the request to the end of its reply",
+    "task_id": "the service's number for the task that the call started",
+    "margin": "seconds of the handle's life that were left",
+    "handles": "how many handles the confirmation carried",
+    "events": "how many events",
+    "entries": "how many entries, an entry being one event for one handler",
+    "open": "how many entries are open: waiting, backing off or running",
+    "after": "seconds until the next try",
+    "took": "seconds that it took",
+    "age": "seconds since the event was written into the journal",
+    "place": "how many calls of this action wait before this one, itself counted",
+    "expected": "seconds that it will probably wait",
+    "pause": "seconds for which no call of this action is sent",
+    "once": "the name by which the handler tells its calls apart",
+    "limit": "calls of this action allowed in 60 s",
+    "failures": "how many times it failed in a row",
+    "outage": "seconds from the first failure to the recovery",
+    "grace": "seconds that running handlers are given to finish",
+    "signal": "name of the signal",
+    "running": "how many handlers are running",
+    "version": "version of vodworker, or of the journal's schema where the journal speaks",
+    "endpoint": "where the service is",
+    "journal": "where the journal is, without its password",
+    "handlers": "names of the handlers",
+    "streams": "long polls at once",
+    "listen": "address on which it answers",
+    "logger": "name of the library's logger",
+    "message": "what was said, in the speaker's words",
+    "exception": "the traceback",
+}
+
+LOG_EVENTS: dict[str, LogEvent] = {
+    "worker.started": LogEvent(
+        "info",
+        ("version", "endpoint", "journal", "handlers", "streams"),
+        "The daemon has read its settings and begins.",
+    ),
+    "worker.ready": LogEvent("info", ("open", "took"), "The journal is open, the handlers are loaded, pulling begins."),
+    "worker.paused": LogEvent(
+        "warning",
+        ("open", "limit"),
+        "More entries are open than pull.max_backlog: pulling waits until there are fewer.",
+        "If it lasts, find the slow handler in handler.done (took), or raise its concurrency.",
+    ),
+    "worker.resumed": LogEvent("info", ("open",), "The backlog is small enough again: pulling goes on."),
+    "worker.stopping": LogEvent(
+        "info", ("signal", "running", "grace"), "A stop was asked for: no more pulling, running handlers may finish."
+    ),
+    "worker.stopped": LogEvent(
+        "info", ("running", "took"), "The daemon is done; what was unfinished is in the journal."
+    ),
+    "worker.failed": LogEvent(
+        "critical", ("error",), "The daemon cannot go on and ends with exit code 1.", "Mend what the error names."
+    ),
+    "pull.failed": LogEvent(
+        "warning",
+        ("code", "error", "failures", "after"),
+        "A pull did not work; it is tried again.",
+        "Nothing if pull.recovered follows; else look at the network and at the service's status.",
+    ),
+    "pull.denied": LogEvent(
+        "error",
+        ("code", "error", "failures", "after"),
+        "The service does not accept the account, its keys or this machine's clock; it is tried again, more slowly.",
+        "Check account.secret_id and account.secret_key, their rights, and the clock.",
+    ),
+    "pull.recovered": LogEvent("info", ("failures", "outage"), "Pulling works again."),
+    "event.received": LogEvent("info", ("event_id", "event_type", "key", "handlers"), "An event is in the journal."),
+    "event.unheard": LogEvent(
+        "warning",
+        ("event_id", "event_type", "key"),
+        "No handler hears this type of event; it is kept in the journal and confirmed.",
+        "Write a handler for it, or @on(Event) for all types, if it matters.",
+    ),
+    "event.undecoded": LogEvent(
+        "warning",
+        ("event_id", "event_type", "key", "error"),
+        "The event is not as documented; it is kept whole and handed on as Unknown.",
+        "Tell the project: the service has changed.",
+    ),
+    "event.duplicate": LogEvent(
+        "info", ("event_id", "event_type", "key"), "The service delivered again what the journal already has."
+    ),
+    "event.confirmed": LogEvent(
+        "info", ("handles", "margin", "request_ms"), "The service will not deliver these again."
+    ),
+    "confirm.failed": LogEvent(
+        "warning",
+        ("handles", "code", "error", "margin", "after"),
+        "A confirmation did not work; the journal has the events, and their redelivery will be recognised.",
+        "Nothing if it is rare; else look at the network and at event.confirmed (margin).",
+    ),
+    "confirm.expired": LogEvent(
+        "warning",
+        ("handles", "code", "error"),
+        "Handles were too old to be confirmed; their events will be delivered again and recognised.",
+        "If it is frequent, the machine or its disk is overloaded.",
+    ),
+    "handler.started": LogEvent("info", (*IDENTIFIERS, "age"), "A handler begins with an event."),
+    "handler.done": LogEvent("info", (*IDENTIFIERS, "took"), "The event is handled."),
+    "handler.retry": LogEvent(
+        "warning",
+        (*IDENTIFIERS, "took", "after", "why", "exception"),
+        "The handler failed or asked for another run.",
+        "Nothing unless handler.dead follows.",
+    ),
+    "handler.rejected": LogEvent(
+        "warning",
+        (*IDENTIFIERS, "took", "why"),
+        "The handler will never be able to handle this event; the entry is dead.",
+        "Read `vodworker events show`; redrive or discard it.",
+    ),
+    "handler.dead": LogEvent(
+        "error",
+        (*IDENTIFIERS, "took", "why", "exception"),
+        "All attempts are spent, or trying again cannot help; the entry is dead.",
+        "Mend the cause, then `vodworker events redrive`.",
+    ),
+    "handler.lost": LogEvent(
+        "warning",
+        (*IDENTIFIERS, "took"),
+        "The lease ran out while the handler ran; another worker has the entry, and this result is not written.",
+        "Raise work.lease, or look for what stopped this process from keeping it.",
+    ),
+    "handler.released": LogEvent(
+        "info", (*IDENTIFIERS, "took"), "The daemon stops: the unfinished entry is open again, its attempt not counted."
+    ),
+    "call.done": LogEvent("info", ("action", "request_ms", "task_id"), "The service did what was asked."),
+    "call.failed": LogEvent(
+        "warning",
+        ("action", "code", "error", "request_ms", "after"),
+        "A call brought no good reply.",
+        "`vodworker explain CODE` says whose fault it is.",
+    ),
+    "call.replayed": LogEvent(
+        "info",
+        ("action", "task_id", "once"),
+        "An earlier run of the handler made this call; its recorded reply was given.",
+    ),
+    "call.doubtful": LogEvent(
+        "warning",
+        ("action", "once"),
+        "An earlier run sent this call and did not live to see the reply; whether it had its effect is looked up.",
+    ),
+    "call.waiting": LogEvent(
+        "info", ("action", "place", "expected", "limit"), "All tokens of the action are out: the call waits for one."
+    ),
+    "call.throttled": LogEvent(
+        "warning",
+        ("action", "code", "pause", "limit"),
+        "The service counted more calls than its ceiling, although we kept to ours.",
+        "Another program uses the account, or its ceiling is lower than limits says.",
+    ),
+    "journal.opened": LogEvent("info", ("journal", "version", "open"), "The journal is open."),
+    "journal.migrated": LogEvent(
+        "info", ("journal", "version", "took"), "The journal's schema was brought up to date."
+    ),
+    "journal.adopted": LogEvent("info", ("entries",), "Entries that a killed daemon left running are open again."),
+    "journal.swept": LogEvent("info", ("events", "open", "took"), "Events that ended well long ago were forgotten."),
+    "journal.failed": LogEvent(
+        "critical",
+        ("journal", "error"),
+        "The journal cannot do its work; the process ends with exit code 1.",
+        "Look at the disk: space, permissions, health.",
+    ),
+    "emulator.started": LogEvent("info", ("listen",), "The emulator answers."),
+    "emulator.stopped": LogEvent("info", ("took",), "The emulator is done."),
+    "emulator.refused": LogEvent("info", ("action", "code", "error"), "The emulator refused a request."),
+    "library.spoke": LogEvent(
+        "warning",
+        ("logger", "message", "exception"),
+        "A library (aiohttp, asyncio, Python's warnings) reported something of its own.",
+    ),
+}
+
+
+log: Log = structlog.get_logger()
+
+_NOTHING: Mapping[str, object] = {}
+_bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default=_NOTHING)
+
+
+@contextmanager
+def bound(**identifiers: object) -> Generator[None]:
+    """Put these facts on every line that is logged inside, in the tasks and threads started from there too."""
+    token = _bound.set({**_bound.get(), **identifiers})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def setup(
+    format: Format | None = None,  # noqa: A002  # the setting's own name
+    level: Level = "info",
+    *,
+    stream: BinaryIO | None = None,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Send all logging of the process, that of libraries included, to `stream` (stdout when None).
+
+    format: None is `console` on a terminal and `json` elsewhere. May be called again: the last call counts.
+    """
+    target: BinaryIO = sys.stdout.buffer if stream is None else stream
+    terminal = target.isatty()
+    lines = _Lines(target)
+    render = json_lines(now)
+    form = format or ("console" if terminal else "json")
+    structlog.configure(
+        processors=[render] if form == "json" else [render, console_lines(colors=terminal)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: lines,
+        # Uncached, so that a later call changes the level under a running daemon. A bound logger costs nothing of it.
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def json_lines(now: Callable[[], float]) -> structlog.typing.Processor:
+    """The one step from facts to bytes: time, level, event, what is bound, what is told."""
+
+    def render(_logger: object, level: str, fields: MutableMapping[str, Any]) -> bytes:
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(_logger, level, fields)
+        if not _OURS.isdisjoint(fields):
+            fields = {f"{name}_" if name in _OURS else name: value for name, value in fields.items()}
+        event = fields.pop("event", "")
+        return dumps({"time": stamp(now()), "level": level, "event": event, **_bound.get(), **fields})
+
+    return render
+
+
+def console_lines(*, colors: bool) -> structlog.typing.Processor:
+    """For a reader at a terminal; of a JSON line, so that it shows what the line would and is as safe."""
+    pretty = structlog.dev.ConsoleRenderer(
+        colors=colors,
+        sort_keys=False,
+        timestamp_key="time",
+        pad_event_to=16,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+    def render(logger: object, level: str, line: Any) -> bytes:
+        return pretty(logger, level, orjson.loads(line)).encode(errors="backslashreplace")
+
+    return render
+
+
+_OURS = frozenset({"time", "level"})  # a handler may tell of a `time`; it may not change ours
+
+
+def stamp(now: float) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond: 2026-01-31T23:59:59.123Z."""
+    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=2)  # many lines fall into one second
+def _second(now: int) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def dumps(facts: Mapping[str, object]) -> bytes:
+    """These facts as one JSON object, secrets masked. Total: whatever the facts are, this returns."""
+    try:
+        line = orjson.dumps(facts, _other)
+    except TypeError:  # also orjson's own: a lone surrogate, a huge number, a ring, a key that is no string
+        line = orjson.dumps(_plain(facts))
+    # Looked for in the finished line: it is quick, and finds a secret however deep it lies.
+    lower = line.lower()
+    for word in _SECRET_WORDS:
+        if word in lower:
+            return orjson.dumps(_masked(orjson.loads(line)))
+    return line
+
+
+MASK = "***"
+_SECRETS = ("secret_key", "secretkey", "token", "signature", "password", "authorization")
+_SECRET_WORDS = (b"secret", *(name.encode() for name in _SECRETS[2:]))
+_SECRET_TEXT = re.compile(rf"((?:{'|'.join(_SECRETS)})=)[^&\s\"']+", re.IGNORECASE)
+
+
+def _masked(value: object) -> object:
+    """The same, the values of everything that is named like a secret hidden."""
+    match value:
+        case dict():
+            return {name: MASK if str(name).lower().endswith(_SECRETS) else _masked(it) for name, it in value.items()}
+        case list():
+            return [_masked(it) for it in value]
+        case str():
+            return _SECRET_TEXT.sub(rf"\1{MASK}", value)
+        case _:
+            return value
+
+
+_short = reprlib.Repr()  # bounded, and survives a `__repr__` that raises
+_short.maxother = _short.maxstring = 200
+_DEEPEST = 8  # levels; deeper ones, and rings, are written as their `repr`
+_INTEGERS = range(-(2**63), 2**64)  # what orjson can write
+
+
+def _other(value: object) -> object:
+    """What JSON has no form for, in a form that it has."""
+    match value:
+        case PurePath() | SecretStr():
+            return str(value)
+        case set() | frozenset():
+            return [*value]
+        case _:
+            return _short.repr(value)
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """The slow way, when orjson refused: only what JSON can surely hold."""
+    match value:
+        case None | bool() | float():
+            return value
+        case int() if value in _INTEGERS:
+            return int(value)
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case Mapping() if depth < _DEEPEST:
+            return {
+                str(_plain(name if isinstance(name, str) else _short.repr(name))): _plain(it, depth + 1)
+                for name, it in value.items()
+            }
+        case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
+            return [_plain(it, depth + 1) for it in value]
+        case _:
+            return _plain(_short.repr(value))
+
+
+class _Lines:
+    """Where the lines go: one write for each, from whatever thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):  # a full disk, a reader that went away, a stream that is closed
+            self._stream.write(line + b"\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+class _Foreign(logging.Handler):
+    """Brings what libraries log into our stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # a library's mistake in its own format
+            message = str(record.msg)
+        log.log(
+            logging.WARNING if record.levelno < logging.ERROR else logging.ERROR,
+            "library.spoke",
+            logger=record.name,
+            message=" ".join(message.split()),
+            exc_info=record.exc_info,
+        )
