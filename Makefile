@@ -1,0 +1,64 @@
+# Everything that is done with this repository, each target making what it needs by itself in .venv.
+# Wants Python >= 3.11 with venv, GNU make and a package index as pip is set up for; nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Build tools are locked too, so that nothing is built with whatever the index has today.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --use-pep517
+LOCKED := $(INSTALL) --require-hashes
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench lock clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this machine, and a report: under two minutes
+	@$(BIN)/vodworker demo
+
+test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with branch coverage
+	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term
+
+check: $(VENV)/dev.stamp  ## What can be judged without running the program: format, lint, types, locks, package
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pytest --quiet --no-header tests/test_architecture.py tests/test_repository.py
+	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
+
+bench: $(VENV)/dev.stamp  ## The benchmarks
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/dev.stamp  ## Write the lock files anew from pyproject.toml, with the newest versions
+	$(UV_LOCK) --upgrade --all-extras --group build pyproject.toml --output-file requirements-dev.lock
+	$(UV_LOCK) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(UV_LOCK) --constraints requirements-dev.lock --group build --output-file requirements-build.lock
+
+clean:  ## Remove what was made here, the virtual environment included
+	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Both stamps share one environment: the demo waits for the few packages that it runs on, not for the developers' tools.
+$(VENV)/runtime.stamp: requirements.lock $(VENV)/build.stamp
+	@echo "Installing what vodworker runs on into $(VENV) …"
+	@$(LOCKED) --requirement requirements.lock
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/build.stamp
+	@echo "Installing vodworker and its developers' tools into $(VENV) …"
+	@$(LOCKED) --requirement requirements-dev.lock
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/build.stamp: requirements-build.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"$(PYTHON) is Python {v[0]}.{v[1]}, and vodworker needs 3.11 or newer; name one with: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; install its venv package (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(LOCKED) --requirement requirements-build.lock
+	@touch $@
