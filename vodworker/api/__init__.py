@@ -1,1 +1,18 @@
-"""The service in words: one file for each family of actions."""
+"""Every action of the service, and the parts of their parameters and replies, under one name.
+
+The families are imported whole, so that no name is written twice; `ACTIONS` is computed from what came.
+"""
+# ruff: noqa: F403  # a list of names here would be a second list of actions
+
+from collections.abc import Mapping
+from typing import Final
+
+from vodworker.api.action import Action as Action
+from vodworker.api.action import Reply as Reply
+from vodworker.api.action import table
+from vodworker.api.files import *
+from vodworker.api.processing import *
+from vodworker.api.tasks import *
+from vodworker.api.upload import *
+
+ACTIONS: Final[Mapping[str, type[Action[Reply]]]] = table(globals())

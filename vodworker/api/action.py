@@ -1,7 +1,12 @@
 """What an action is: a class whose fields are the parameters, its type argument the reply, its keywords the facts."""
 
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from pydantic import ValidationError
+
+from vodworker.errors import InvalidCall
 from vodworker.wire import Params, Part
 
 
@@ -13,32 +18,106 @@ class Reply(Part):
     code_desc: str = ""
 
 
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+
+class Page(Reply, Generic[ItemT_co]):
+    """A reply that holds one piece of a long list of `ItemT_co`; the action's `pages` says where in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """How a long list is read piece by piece. Names are Python's; a dot goes one level down.
+
+    items: the reply's field that holds a piece.
+    takes: the action's field that says where the next piece begins.
+    gives: the reply's field with the value for it, empty at the end of the list; None: the pieces are numbered.
+    first: the number of the first piece. size: the action's field with the length of a piece.
+    total: the reply's field that says how long the whole list is. (These three when the pieces are numbered.)
+    """
+
+    items: str
+    takes: str
+    gives: str | None = None
+    first: int = 1
+    size: str = ""
+    total: str = ""
+
+
 ReplyT_co = TypeVar("ReplyT_co", bound=Reply, covariant=True)
 
 PER_MINUTE = 100  # calls of one action in 60 s: the manual's ceiling for all actions but the two of the event queue
 
 
-class Action(Params, Generic[ReplyT_co]):
+class Group(Params):
+    """Parameters that go together: an action, or an object inside one. Made with a broken bound it raises InvalidCall.
+
+    `model_validate`, which readers of requests use, raises pydantic's ValidationError instead: it knows the place.
+    """
+
+    if not TYPE_CHECKING:  # checkers see the `__init__` that pydantic makes from the fields
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise InvalidCall(type(self).__name__, said(error)) from None
+
+        # Or pydantic would call it for nested groups too, and lose the place of what is wrong in them.
+        __init__.__pydantic_base_init__ = True
+
+
+def said(error: ValidationError) -> str:
+    """What is wrong with some parameters, in one line: each field, its value, its bound."""
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        + ("" if problem["type"] == "missing" else f", not {problem['input']!r:.60}")
+        for problem in error.errors(include_url=False)
+    )
+
+
+class Action(Group, Generic[ReplyT_co]):
     """One action of the service. `await vod.call(ProcessFile(file_id=…))` sends it and returns its reply.
 
     Class keywords:
         rate: the service's ceiling in calls of this action in 60 s.
-        safe: the call may be sent again freely: it reads, or doing it twice is doing it once.
-        starts_task: the type of the event that ends the task which the call starts; such a call costs money.
+        safe: the call may be sent again freely: it reads, or doing it twice is doing it once and is answered alike.
+        starts_task: the type of the event that tells how the work ended which the call started.
+        errors: the codes of its own that the service documents for it, beside the common ones; `codes` explains them.
+        pages: how to read a list that is longer than one reply.
+        deprecated: the action to use instead; "" when it is retired without an heir, None when it is not retired.
+        aka: other spellings of its name in the manual, all of which a server should know.
     """
 
     rate: ClassVar[int]
     safe: ClassVar[bool]
     starts_task: ClassVar[str | None]
+    errors: ClassVar[frozenset[int]]
+    pages: ClassVar[Pages | None]
+    deprecated: ClassVar[str | None]
+    aka: ClassVar[tuple[str, ...]]
     reply: ClassVar[type[Reply]]
 
     def __init_subclass__(
-        cls, *, rate: int = PER_MINUTE, safe: bool = False, starts_task: str | None = None, **kwargs: Any
+        cls,
+        *,
+        rate: int = PER_MINUTE,
+        safe: bool = False,
+        starts_task: str | None = None,
+        errors: Sequence[int] = (),
+        pages: Pages | None = None,
+        deprecated: str | None = None,
+        aka: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         cls.rate = rate
         cls.safe = safe
         cls.starts_task = starts_task
+        cls.errors = frozenset(errors)
+        cls.pages = pages
+        cls.deprecated = deprecated
+        cls.aka = tuple(aka)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -49,3 +128,12 @@ class Action(Params, Generic[ReplyT_co]):
             if arguments and isinstance(arguments[0], type):
                 cls.reply = arguments[0]
                 return
+
+
+def table(names: Mapping[str, object]) -> dict[str, type[Action[Reply]]]:
+    """The actions among some names; `Action[…]` itself is none."""
+    return {
+        name: thing
+        for name, thing in names.items()
+        if isinstance(thing, type) and issubclass(thing, Action) and name.isidentifier() and thing is not Action
+    }

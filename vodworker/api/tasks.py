@@ -1,0 +1,107 @@
+"""Events and tasks: the queue's two actions, and what the service tells of the tasks of the last 72 hours."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from vodworker.api.action import Action, Page, Pages, Reply
+from vodworker.api.bounds import TaskStatus, Text, UnixTime
+from vodworker.wire import Part
+
+
+class QueuedEvent(Part):
+    """An event and the handle that confirms it."""
+
+    msg_handle: str | None = None
+    event_content: dict[str, Any] | None = None  # its own vocabulary: `vodworker.events` reads it
+
+
+class PulledEvents(Reply):
+    """What waited in the queue."""
+
+    event_list: tuple[QueuedEvent, ...] = ()
+
+
+class PullEvent(Action[PulledEvents], rate=1000, safe=True, errors=(1000, 1001, 2000)):
+    """Take events off the queue; without any the service holds the call for up to 5 s. An empty queue is error 4000."""
+
+
+class ConfirmEvent(Action[Reply], rate=1000, safe=True, errors=(1000, 1001, 2000)):
+    """Say that events arrived, within 30 s; unconfirmed ones come again. A handle that is older is error 4000."""
+
+    msg_handle: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """The handles, of one or of several events."""
+
+
+class TaskInfo(Reply):
+    """How a task is going. `data` is that of the event that ends it, absent while the task waits."""
+
+    type: str | None = None  # procedure, transcode, clipVideo …; letter case varies
+    status: TaskStatus | None = None
+    create_time: int | None = None  # Unix s
+    begin_process_time: int | None = None  # Unix s, 0 while it waits
+    finish_time: int | None = None  # Unix s, 0 until it ends
+    data: dict[str, Any] | None = None
+
+
+class GetTaskInfo(Action[TaskInfo], safe=True, errors=(1000, 10027, 70014)):
+    """One task of the last 72 hours, with its results so far."""
+
+    vod_task_id: Text
+    """The task."""
+
+
+class TaskSummary(Part):
+    """A line of the list of tasks."""
+
+    vod_task_id: str | None = None
+    type: str | None = None
+    create_time: int | None = None  # Unix s
+    begin_process_time: int | None = None  # Unix s, 0 while it waits
+    finish_time: int | None = None  # Unix s, 0 until it ends
+
+
+class TaskPage(Part):
+    """A piece of the list of tasks. `next` is empty at its end."""
+
+    status: TaskStatus | None = None
+    next: str | None = None
+    task_list: tuple[TaskSummary, ...] = ()
+
+
+class TaskList(Page[TaskSummary]):
+    """A piece of the list of tasks."""
+
+    data: TaskPage | None = None
+
+
+class GetTaskList(
+    Action[TaskList],
+    safe=True,
+    errors=(1000, 10027),
+    pages=Pages(items="data.task_list", takes="next", gives="data.next"),
+):
+    """The tasks of the last 72 hours that are in one state."""
+
+    status: TaskStatus
+    """The state."""
+    file_id: str | None = None
+    """Only the tasks of this file."""
+    max_count: Annotated[int, Field(ge=10, le=100)] = 10
+    """How many in one reply."""
+    next: str | None = None
+    """The last task of the piece before; this one begins after it."""
+    start_time: UnixTime | None = None
+    """Only tasks made since then. In the manual's example, not in its table."""
+    end_time: UnixTime | None = None
+    """Only tasks made until then. In the manual's example, not in its table."""
+
+
+class RedoTask(Action[Reply], starts_task="ProcedureStateChanged", errors=(1000, 10027, 70014, 70034)):
+    """Run an ended task of the last 72 hours again, under its id; new results replace the old.
+
+    It ends in the event that the task first ended in: the one named here is that of a procedure, the usual case.
+    """
+
+    vod_task_id: Text
+    """The task."""
