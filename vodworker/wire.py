@@ -30,14 +30,21 @@ class Params(BaseModel):
     with an alias. Both names are accepted.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=camel, validate_by_name=True, validate_by_alias=True
+    )
 
 
 class Part(BaseModel):
     """A piece of a reply or of an event. Frozen; unknown fields are kept, documented ones may be missing."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", alias_generator=camel, populate_by_name=True, coerce_numbers_to_str=True
+        frozen=True,
+        extra="allow",
+        alias_generator=camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        coerce_numbers_to_str=True,
     )
 
 

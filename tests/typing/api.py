@@ -38,10 +38,10 @@ async def replies_are_inferred(vod: Caller) -> None:
 
 async def parameters_are_checked() -> None:
     """A parameter that is missing, unknown or of another type does not pass."""
-    ProcessFile()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    ProcessFile(file_id="1", transcode=[210])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    ProcessFile(file="1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    GetTaskList(status="FINISH")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ProcessFile()  # type: ignore[call-arg]
+    ProcessFile(file_id="1", transcode=[210])  # type: ignore[arg-type]
+    ProcessFile(file="1")  # type: ignore[call-arg]
+    GetTaskList(status="FINISH")  # type: ignore[arg-type]
 
 
 def tables_of_replies(page: TaskList) -> None:
