@@ -1,0 +1,36 @@
+"""How the service says no: a code, and words of our own."""
+
+from vodworker.errors import VodworkerError
+
+
+class Refusal(VodworkerError):
+    """The call is answered with this code; nothing else comes of it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"({code}) {text}")
+
+    @property
+    def desc(self) -> str:
+        """The service's `codeDesc`."""
+        return DESCRIPTIONS.get(self.code, "OperationFailed")
+
+
+PARAMETER = 4000
+SIGNATURE = 4100
+SECRET_ID = 4104
+TOKEN = 4105
+CEILING = 4400
+REPLAY = 4500
+ACTION = 6100  # "not supported here": the code that the service advises to check the host and the action for
+
+DESCRIPTIONS = {
+    PARAMETER: "InvalidParameter",
+    SIGNATURE: "AuthFailure",
+    SECRET_ID: "SecretIdNotFound",
+    TOKEN: "TokenFailure",
+    CEILING: "RequestLimitExceeded",
+    REPLAY: "ReplayAttack",
+    ACTION: "UnsupportedOperation",
+}
