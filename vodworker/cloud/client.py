@@ -123,7 +123,7 @@ class Vod:
             clock = asyncio.get_running_loop().time
             started = clock()
             try:
-                reply = await self.ask(action, params, timeout=self._timeout)
+                reply = await self.ask(action, params, within=self._timeout)
             except Throttled:
                 raise
             except CallError as error:
@@ -134,15 +134,15 @@ class Vod:
             log.info("call.done", action=action, request_ms=round((clock() - started) * 1000, 1))
             return reply
 
-    async def ask(self, action: str, params: Mapping[str, str], *, timeout: float) -> dict[str, Any]:
-        """Sign and send one request, and return the reply's JSON object. No token is taken and nothing is retried."""
+    async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
+        """Sign and send one request, and return the reply's JSON object. No token, no retry."""
         common = self._account.common(action, timestamp=int(self._now()), nonce=self._nonces())
         form = signed(
             {**params, **common}, secret_key=self._account.secret_key, method="POST", host=self._host, path=self._path
         )
-        with translated(action, timeout):
+        with translated(action, within):
             async with (
-                asyncio.timeout(timeout),
+                asyncio.timeout(within),
                 self._session.post(
                     self._account.endpoint, data=urlencode(form), headers=FORM, allow_redirects=False
                 ) as response,
@@ -152,13 +152,13 @@ class Vod:
 
 
 @contextmanager
-def translated(action: str, timeout: float) -> Generator[None]:
+def translated(action: str, within: float) -> Generator[None]:
     """Whatever the network does becomes `Unreachable`, with a word on whether the request can have left."""
     try:
         yield
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
         raise Unreachable(action, f"no connection: {describe(error)}", sent=False) from error
     except TimeoutError as error:
-        raise Unreachable(action, f"no reply within {timeout:g} s") from error
+        raise Unreachable(action, f"no reply within {within:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
         raise Unreachable(action, f"the connection broke: {describe(error)}") from error

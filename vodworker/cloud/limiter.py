@@ -25,7 +25,9 @@ from vodworker.journal.port import Token, Tokens
 
 WINDOW = 60.0  # the service counts the calls of a minute
 PATIENCE = 1.0  # a wait longer than this is worth a line in the log
-FIRST_PAUSE = 5.0  # after the service said 4400: someone else spends the allowance, and only trying tells when it is free
+FIRST_PAUSE = (
+    5.0  # after the service said 4400: someone else spends the allowance, and only trying tells when it is free
+)
 LONGEST_PAUSE = 60.0  # by then the whole window has passed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -117,7 +119,7 @@ class Bucket:
 
     @asynccontextmanager
     async def token(self) -> AsyncGenerator[None]:
-        """Wait in line for a token; it comes back `WINDOW` after the block ended, at once when the block never began."""
+        """Wait in line for a token; it comes back `WINDOW` after the block ended, at once when it never began."""
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._work.set()
@@ -125,7 +127,9 @@ class Bucket:
         try:
             await asyncio.wait((waiter,), timeout=PATIENCE)
             if not waiter.done():
-                log.info("call.waiting", action=self._action, place=self._place(waiter), expected=self._expected(waiter))
+                log.info(
+                    "call.waiting", action=self._action, place=self._place(waiter), expected=self._expected(waiter)
+                )
             await waiter
             began = True
             yield
@@ -168,7 +172,7 @@ class Bucket:
                 self._trial = None
 
     async def _hand_out(self) -> float | None:
-        """Serve the line while tokens are free; returns the seconds until it is worth asking again, None: until told."""
+        """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""
         while self._first() and not self._trial and not self._closing:
             shut = self._shut_until - asyncio.get_running_loop().time()
             if shut > 0:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import WINDOW, Limiter
@@ -60,8 +61,8 @@ class Queue:
 class Pace:
     """One of the queue's two actions, kept under its ceiling.
 
-    The throttle counts calls by their start in a sliding log; its period is stretched by the timeout, because a call may
-    arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so a
+    The throttle counts calls by their start in a sliding log; its period is stretched by the timeout, because a call
+    may arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so a
     lock lets them in one at a time. The bucket behind it knows what other processes and an earlier run have spent.
     """
 
@@ -75,9 +76,9 @@ class Pace:
     async def ask(self, vod: Vod, params: dict[str, str]) -> dict[str, Any]:
         """Send the action when it may go."""
         async with self._turn:
-            await self._throttle.acquire()
+            await self._throttle.acquire()  # type: ignore[no-untyped-call]  # the library has no annotations
         async with self._limiter.token(self._action):
-            return await vod.ask(self._action, params, timeout=self._timeout)
+            return await vod.ask(self._action, params, within=self._timeout)
 
 
 def delivery(item: object, expires: float) -> Delivery:
@@ -88,9 +89,7 @@ def delivery(item: object, expires: float) -> Delivery:
         handle = item.get("msgHandle", "")
         content = item.get("eventContent", item)
     if isinstance(content, str):  # an event that was encoded twice
-        try:
+        with suppress(ValueError):
             content = loads(content.encode("utf-8", "surrogatepass"))
-        except ValueError:
-            pass
     kind, key = peek(content)
     return Delivery(str(handle), expires, kind, key, dumps(content))

@@ -1,13 +1,15 @@
 """The ledger: what a handler submits is noted before it is sent, so that running it again pays for nothing twice."""
 
+import asyncio
 from collections import Counter
 from hashlib import blake2b
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import structlog
 
 from vodworker.api.action import Action, Reply
-from vodworker.cloud.client import Vod
+from vodworker.cloud.client import Ask, Vod
 from vodworker.errors import Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
@@ -17,6 +19,50 @@ R = TypeVar("R", bound=Reply)
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+class Deadline:
+    """The time limit of one run of a handler, in seconds; the time that it waits for tokens does not count."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._timeout = asyncio.timeout(limit)
+        self._waiting = 0
+        self._left = limit
+
+    def __repr__(self) -> str:
+        return f"<Deadline {self.left:.1f} of {self.limit:g} s left>"
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit; not below 0."""
+        when = self._timeout.when()
+        return self._left if when is None else max(0.0, when - asyncio.get_running_loop().time())
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as expired:
+            raise TimeoutError(f"not finished within its time limit of {self.limit:g} s") from expired
+
+    def pause(self) -> None:
+        """The run waits for a token from here on."""
+        if not self._waiting:
+            self._left = self.left
+            self._timeout.reschedule(None)
+        self._waiting += 1
+
+    def resume(self) -> None:
+        """One wait is over; the clock goes on when it was the last."""
+        self._waiting -= 1
+        if not self._waiting and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._left)
+
+
 class Ledger:
     """The `ctx.vod` of one run of one handler: `Vod.call`, with what must not happen twice recorded.
 
@@ -24,10 +70,11 @@ class Ledger:
     before it; or by the name that the handler gives it with `once`.
     """
 
-    def __init__(self, vod: Vod, calls: Calls, entry: Entry) -> None:
+    def __init__(self, vod: Vod, calls: Calls, entry: Entry, deadline: Deadline) -> None:
         self._vod = vod
         self._calls = calls
         self._entry = entry
+        self._deadline = deadline
         self._made: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -40,7 +87,7 @@ class Ledger:
         its parameters have become. Actions that are safe to repeat are not recorded. Raises a `CallError`.
         """
         if action.safe:
-            return await self._vod.call(action)
+            return await self._send(action, None)
         name = type(action).__name__
         request = dumps(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
         identity = f"once:{once}" if once else self._place(name, request)
@@ -51,11 +98,11 @@ class Ledger:
         if noted:
             log.warning("call.doubtful", action=name, once=once)
 
-        async def note() -> None:
+        async def intend() -> None:
             await self._calls.intend(self._entry, action=name, identity=identity, request=request)
 
         try:
-            reply = await self._vod.call(action, sending=note)
+            reply = await self._send(action, intend)
         except (Refused, Unreachable) as error:
             if not noted and not (isinstance(error, Unreachable) and error.sent):
                 await self._calls.withdraw(self._entry, identity=identity)  # this run's call had no effect
@@ -63,6 +110,24 @@ class Ledger:
         kept = dumps(reply.model_dump(by_alias=True, mode="json", exclude_unset=True))
         await self._calls.replied(self._entry, identity=identity, reply=kept)
         return reply
+
+    async def _send(self, action: Action[R], intend: Ask | None) -> R:
+        """Call, with the time limit standing still until the call may go."""
+        self._deadline.pause()
+        waiting = True
+
+        async def sending() -> None:
+            nonlocal waiting
+            waiting = False
+            self._deadline.resume()
+            if intend:
+                await intend()
+
+        try:
+            return await self._vod.call(action, sending=sending)
+        finally:
+            if waiting:
+                self._deadline.resume()
 
     def _place(self, action: str, request: bytes) -> str:
         content = f"{action}:{blake2b(request, digest_size=16).hexdigest()}"

@@ -1,0 +1,311 @@
+"""The door for plug-ins: `@on` marks a handler, a `Router` collects and runs them.
+
+Importing a handler has no effect but the mark. What a plug-in does wrong becomes a value here: a problem when it is
+loaded, an outcome when it runs.
+"""
+
+import asyncio
+import contextvars
+import difflib
+import functools
+import importlib.util
+import inspect
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from structlog.typing import FilteringBoundLogger
+
+from vodworker.api.action import Action, Reply
+from vodworker.cloud.ledger import Deadline
+from vodworker.errors import ConfigError
+from vodworker.events import EVENTS, Event, Unknown
+from vodworker.outcome import Outcome, Reject, describe
+
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+E1 = TypeVar("E1", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+Ending = TypeVar("Ending", bound=Outcome)
+R = TypeVar("R", bound=Reply)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GROUP = "vodworker.handlers"  # the entry-point group of packaged handlers
+MARK = "vodworker_hears"  # the attribute that `@on` leaves on a function
+
+
+class Caller(Protocol):
+    """What a handler may ask of the service."""
+
+    async def call(self, action: Action[R], *, once: str | None = None) -> R:
+        """Send an action and return its reply; see `vodworker.cloud.ledger.Ledger.call`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler is given beside the event.
+
+    vod: the service; what it submits is recorded, and a later run gets the recorded reply.
+    log: a logger on which event, key, handler and attempt are bound.
+    attempt: the number of this run, from 1. options: the handler's own settings.
+    deadline: the time limit of this run; `deadline.left` in seconds.
+    """
+
+    vod: Caller
+    log: FilteringBoundLogger
+    event_id: int
+    attempt: int
+    options: Mapping[str, Any]
+    deadline: Deadline
+    loop: asyncio.AbstractEventLoop
+
+    def wait(self, call: Coroutine[Any, Any, T]) -> T:
+        """In a plain `def` handler, which runs in a thread: the result of a call such as `vod.call(…)`."""
+        return asyncio.run_coroutine_threadsafe(call, self.loop).result()
+
+
+class Mark(Generic[E_contra]):
+    """The decorator that `on` gives: it accepts a function of these events, and returns it unchanged."""
+
+    def __init__(self, hears: tuple[type[Event], ...]) -> None:
+        self.hears = hears
+
+    @overload
+    def __call__(
+        self, handler: Callable[[E_contra, Context], Coroutine[Any, Any, Ending]]
+    ) -> Callable[[E_contra, Context], Coroutine[Any, Any, Ending]]: ...
+    @overload
+    def __call__(self, handler: Callable[[E_contra, Context], Ending]) -> Callable[[E_contra, Context], Ending]: ...
+    def __call__(self, handler: Callable[[E_contra, Context], Any]) -> Callable[[E_contra, Context], Any]:
+        """Mark the function, and do nothing else."""
+        setattr(handler, MARK, self.hears)
+        return handler
+
+
+@overload
+def on(event: type[E1], /) -> Mark[E1]: ...
+@overload
+def on(event: type[E1], other: type[E2], /) -> Mark[E1 | E2]: ...
+@overload
+def on(event: type[E1], other: type[E2], third: type[E3], /, *more: type[Event]) -> Mark[E1 | E2 | E3]: ...
+def on(*events: type[Event]) -> Mark[Any]:
+    """Mark a function `(event, ctx)` as the handler of these events and of all their subclasses.
+
+    `on(Event)` hears everything, `on(Unknown)` what has no class of its own. The handler's name is the function's. A
+    coroutine function runs in the loop, a plain function in a thread. It returns `Done()` or None, `Retry(…)` or
+    `Reject(…)`; an exception is a retry.
+    """
+    return Mark(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler and what it hears. where: file and line of its definition."""
+
+    name: str
+    hears: tuple[type[Event], ...]
+    handler: Callable[[Any, Context], Any]
+    where: str
+
+    @classmethod
+    def of(cls, handler: Callable[[Any, Context], Any]) -> "Route":
+        """The route of a function that `@on` has marked."""
+        code = inspect.unwrap(handler).__code__
+        return cls(handler.__name__, getattr(handler, MARK), handler, f"{code.co_filename}:{code.co_firstlineno}")
+
+    async def run(self, event: Event, ctx: Context) -> object:
+        """The outcome of one run: what the handler returned, or the exception that it raised."""
+        if not isinstance(event, self.hears):
+            return Reject(f"the event calls itself {event.type}, but cannot be read as one")
+        outcome: object = None
+        with plugin_door() as failure:
+            async with ctx.deadline:
+                if inspect.iscoroutinefunction(self.handler):
+                    outcome = await self.handler(event, ctx)
+                else:
+                    outcome = await in_thread(functools.partial(self.handler, event, ctx))
+        return failure.error or outcome
+
+
+class Router:
+    """All handlers, by name; says who hears an event without running anything."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes: Mapping[str, Route] = MappingProxyType({route.name: route for route in routes})
+        names = {kind.__name__: kind for kind in EVENTS.values()}
+        self._heard = {name: self._hearing(kind) for name, kind in {**names, **EVENTS}.items()}
+        self._unknown = self._hearing(Unknown)
+
+    def __repr__(self) -> str:
+        return f"<Router {' '.join(self.routes) or 'without handlers'}>"
+
+    def hears(self, event_type: str) -> tuple[str, ...]:
+        """The names of the handlers that hear events of this type."""
+        return self._heard.get(event_type, self._unknown)
+
+    def _hearing(self, kind: type[Event]) -> tuple[str, ...]:
+        return tuple(name for name, route in self.routes.items() if issubclass(kind, route.hears))
+
+    @classmethod
+    def of(cls, *handlers: Callable[[Any, Context], Any] | ModuleType) -> "Router":
+        """A router of functions that `@on` has marked, and of modules that hold such functions."""
+        found = [
+            route
+            for handler in handlers
+            for route in (marked(handler) if isinstance(handler, ModuleType) else [Route.of(handler)])
+        ]
+        if problems := doubles(found):
+            raise ConfigError(problems)
+        return cls(found)
+
+    @classmethod
+    def load(
+        cls, directories: Sequence[Path], *, enabled: Sequence[str] | None = None, named: Iterable[str] = ()
+    ) -> "Router":
+        """A router of all handlers in these directories and behind the entry-point group; None enabled means all.
+
+        named: handlers that the settings speak of; each must exist. Raises `ConfigError` with every problem: a missing
+        directory, a file that does not import (file, line and cause), two handlers of one name, an unknown name.
+        """
+        problems: list[str] = []
+        routes: list[Route] = []
+        for load in [*from_directories(directories, problems), *from_entry_points()]:
+            with plugin_door() as failure:
+                routes += marked(load.module())
+            if failure.error:
+                problems.append(f"{load.name}: {cause(failure.error, load.path)}")
+        problems += doubles(routes)
+        known = {route.name for route in routes}
+        for name in dict.fromkeys([*(enabled or ()), *named]):
+            if name not in known and not problems:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
+                problems.append(f"{name} is not a handler; {hint}")
+        if problems:
+            raise ConfigError(problems)
+        return cls(route for route in routes if enabled is None or route.name in enabled)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place that may hold handlers. name: what the operator calls it; path: its file, when it is one."""
+
+    name: str
+    path: Path | None
+    module: Callable[[], ModuleType]
+
+
+def from_directories(directories: Sequence[Path], problems: list[str]) -> Iterator[Source]:
+    """Every Python file of these directories, but tests and names that start with `_`."""
+    for directory in directories:
+        if not directory.is_dir():
+            problems.append(f"{directory} is not a directory; handlers.directories names folders with handler files")
+            continue
+        for path in sorted(directory.glob("*.py")):
+            if not path.name.startswith(("_", "test_", "conftest.")):
+                yield Source(str(path), path, functools.partial(import_file, path))
+
+
+def from_entry_points() -> Iterator[Source]:
+    """Every module that an installed package offers as handlers."""
+    for entry in entry_points(group=GROUP):
+        yield Source(f"{entry.value} (entry point {entry.name})", None, entry.load)
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a handler file by its path, under a name that no other module has."""
+    name = f"{GROUP}:{path.resolve()}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pydantic look their module up while it is being imported
+    spec.loader.exec_module(module)
+    return module
+
+
+def marked(module: ModuleType) -> list[Route]:
+    """The routes of the handlers that this module defines; those it only imports belong to another."""
+    return [
+        Route.of(value)
+        for value in vars(module).values()
+        if inspect.isfunction(value) and hasattr(value, MARK) and value.__module__ == module.__name__
+    ]
+
+
+def doubles(routes: Iterable[Route]) -> list[str]:
+    """A problem for each name that two handlers share: the journal knows handlers by name alone."""
+    first: dict[str, Route] = {}
+    return [
+        f"handler {route.name} is defined twice, at {first[route.name].where} and at {route.where}; rename one"
+        for route in routes
+        if first.setdefault(route.name, route) is not route
+    ]
+
+
+@dataclass(slots=True)
+class Failure:
+    """What came through the plug-in door, if anything did."""
+
+    error: BaseException | None = None
+
+
+@contextmanager
+def plugin_door() -> Generator[Failure]:
+    """Code of others runs inside: whatever it raises, `sys.exit()` too, is a value to us."""
+    failure = Failure()
+    try:
+        yield failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the one broad catch of this code base
+        failure.error = error
+
+
+def cause(error: BaseException, path: Path | None) -> str:
+    """Where and why a handler file did not import, without the frames that are ours."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if path and Path(frame.filename) == path:
+            line = frame.lineno
+    return f"line {line}: {describe(error)}" if line else describe(error)
+
+
+async def in_thread(function: Callable[[], object]) -> object:
+    """Run a plain function in a thread of its own; returns what it returned, or raises what it raised."""
+    outcome: object = None
+
+    def run() -> BaseException | None:
+        nonlocal outcome
+        with plugin_door() as failure:
+            outcome = function()
+        return failure.error
+
+    context = contextvars.copy_context()
+    error = await asyncio.get_running_loop().run_in_executor(DAEMON_THREADS, functools.partial(context.run, run))
+    if error:
+        raise error
+    return outcome
+
+
+class DaemonThreads(Executor):
+    """A daemon thread for each call and no pool: at its end the interpreter waits for a pool's threads, hung or not."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start the function, which must not raise, at once."""
+        future: Future[T] = Future()
+        threading.Thread(
+            target=lambda: future.set_result(function(*args, **kwargs)), name="plain handler", daemon=True
+        ).start()
+        return future
+
+
+DAEMON_THREADS = DaemonThreads()

@@ -1,0 +1,39 @@
+"""How much work is open, and a bell that rings when there may be news."""
+
+import asyncio
+
+from vodworker.log import log
+
+
+class Backlog:
+    """The number of open entries, as far as this process knows; a sweep of the journal sets it right."""
+
+    def __init__(self, most: int) -> None:
+        self.open = 0
+        self.news = asyncio.Event()
+        self._most = most
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def __repr__(self) -> str:
+        return f"<Backlog {self.open} of {self._most} open>"
+
+    def set(self, count: int) -> None:
+        """The journal says that so many entries are open."""
+        self.open = count
+        if count > self._most:
+            if self._room.is_set():
+                self._room.clear()
+                log.warning("worker.paused", open=count, limit=self._most)
+        elif not self._room.is_set():
+            self._room.set()
+            log.info("worker.resumed", open=count)
+        self.news.set()
+
+    def changed(self, by: int) -> None:
+        """So many entries were recorded, or settled for good when `by` is negative; 0: an entry will be due again."""
+        self.set(self.open + by)
+
+    async def room(self) -> None:
+        """Wait until the backlog is small enough to take in more."""
+        await self._room.wait()

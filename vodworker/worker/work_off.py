@@ -1,0 +1,149 @@
+"""Work off: claim what is due → run its handler → settle how it ended."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from vodworker.cloud.client import Vod
+from vodworker.cloud.ledger import Deadline, Ledger
+from vodworker.errors import VodworkerError
+from vodworker.events import decode
+from vodworker.journal.port import Claim, Entry, Store
+from vodworker.log import bound, log
+from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
+from vodworker.router import Context, Router
+from vodworker.worker.backlog import Backlog
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How entries are worked off; seconds and counts, as the settings of the same names say."""
+
+    concurrency: int = 16
+    attempts: int = 8
+    timeout: float = 300.0
+    lease: float = 60.0
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: NOTHING)
+
+
+class WorkOff:
+    """The handlers that run now, and the coroutine that starts them."""
+
+    def __init__(
+        self, store: Store, vod: Vod, router: Router, rules: Rules, backlog: Backlog, *, random: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._vod = vod
+        self._router = router
+        self._rules = rules
+        self._backlog = backlog
+        self._random = random
+        self._running: dict[int, Entry] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._unfinished: list[Entry] = []
+
+    def __repr__(self) -> str:
+        return f"<WorkOff {len(self._running)} running>"
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def run(self, stop: asyncio.Event, *, grace: float) -> None:
+        """Start what is due until `stop`; then let what runs finish for `grace` seconds, and give the rest back."""
+        async with asyncio.TaskGroup() as runs:
+            claiming = runs.create_task(self._claim(runs), name="claim")
+            keeping = runs.create_task(self._keep(), name="keep")
+            await stop.wait()
+            claiming.cancel()
+            await asyncio.wait([claiming])
+            if self._tasks:
+                await asyncio.wait(self._tasks.values(), timeout=grace)
+            for task in (keeping, *self._tasks.values()):
+                task.cancel()
+        await self._store.release(self._unfinished)
+
+    async def _claim(self, runs: asyncio.TaskGroup) -> None:
+        while True:
+            self._backlog.news.clear()
+            busy = Counter(entry.handler for entry in self._running.values())
+            free = {name: self._rules.concurrency - busy[name] for name in self._router.routes}
+            free = {name: slots for name, slots in free.items() if slots > 0}
+            claim = await self._store.claim(free, lease=self._rules.lease) if free else Claim((), None)
+            for entry in claim.entries:
+                ours = (
+                    entry.id in self._running
+                )  # the machine slept through the lease: the run goes on with a new fence
+                self._running[entry.id] = entry
+                if not ours:
+                    self._tasks[entry.id] = runs.create_task(self._run(entry), name=f"entry {entry.id}")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(claim.wait):
+                    await self._backlog.news.wait()
+
+    async def _keep(self) -> None:
+        """Hold on to the leases of what runs: three times in each, so that a single slow write loses none."""
+        while True:
+            await asyncio.sleep(self._rules.lease / 3)
+            if self._running:
+                for entry in await self._store.keep(list(self._running.values()), lease=self._rules.lease):
+                    if self._running.get(entry.id) == entry:
+                        self._tasks[entry.id].cancel()
+
+    async def _run(self, entry: Entry) -> None:
+        """One run of one handler on one event, from the claim to the settlement."""
+        event = decode(entry.body)
+        started = asyncio.get_running_loop().time()
+        identifiers = {"event_id": entry.event_id, "event_type": event.type, "key": entry.key}
+        ended = False
+        with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
+            log.debug("handler.started", age=round(entry.age, 3))
+            deadline = Deadline(self._rules.timeout)
+            ctx = Context(
+                vod=Ledger(self._vod, self._store, entry, deadline),
+                log=log,
+                event_id=entry.event_id,
+                attempt=entry.attempt,
+                options=self._rules.options.get(entry.handler, NOTHING),
+                deadline=deadline,
+                loop=asyncio.get_running_loop(),
+            )
+            try:
+                outcome = await self._router.routes[entry.handler].run(event, ctx)
+                ended = True
+                end = ending(outcome, attempt=entry.attempt, attempts=self._rules.attempts, random=self._random)
+                settled = await self._store.settle(self._running[entry.id], end)
+                took = round(asyncio.get_running_loop().time() - started, 3)
+                if settled:
+                    tell(end, outcome, took)
+                    self._backlog.changed(0 if isinstance(end, Again) else -1)
+                else:
+                    log.warning("handler.lost", took=took)
+            finally:
+                claimed = self._running.pop(entry.id)
+                del self._tasks[entry.id]
+                self._backlog.news.set()
+                if not ended:
+                    self._unfinished.append(claimed)
+                    log.info("handler.released", took=round(asyncio.get_running_loop().time() - started, 3))
+
+
+def tell(end: Ending, outcome: object, took: float) -> None:
+    """Log how a run ended. A plug-in's own exception comes with its traceback; an error of ours says all in its words."""
+    trace = (
+        {} if isinstance(outcome, VodworkerError) or not isinstance(outcome, BaseException) else {"exc_info": outcome}
+    )
+    match end:
+        case Finished():
+            log.info("handler.done", took=took)
+        case Again(after, why):
+            log.warning("handler.retry", took=took, after=round(after, 1), why=why, **trace)
+        case Dead(why) if isinstance(outcome, Reject):
+            log.warning("handler.rejected", took=took, why=why)
+        case Dead(why):
+            log.error("handler.dead", took=took, why=why, **trace)
