@@ -1,1 +1,9 @@
-"""vodworker: an event-driven worker daemon for Tencent Cloud VOD."""
+"""vodworker: an event-driven worker daemon for Tencent Cloud VOD.
+
+What a handler needs is here; the actions are in `vodworker.api`, the events in `vodworker.events`.
+"""
+
+from vodworker.outcome import Done, Outcome, Reject, Retry
+from vodworker.router import Context, on
+
+__all__ = ["Context", "Done", "Outcome", "Reject", "Retry", "on"]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vodworker.cloud.client import Vod
 from vodworker.cloud.queue import Queue

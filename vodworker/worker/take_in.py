@@ -70,7 +70,7 @@ class TakeIn:
     async def _stream(self, streams: int) -> None:
         while not self._stopping:
             deliveries: list[Delivery] = []
-            # A timeout without an end is a scope that a stop can cut short: only the wait and the poll, never the record.
+            # A timeout without an end is a scope that a stop can cut short: the wait and the poll, never the record.
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as poll:
                     self._polls.add(poll)
@@ -158,17 +158,12 @@ class TakeIn:
                     return
                 failures += 1
                 after = backoff(failures, self._random, first=CONFIRM_RETRY)
-                if code == REFUSED_HANDLE or margin < after:
-                    log.warning("confirm.expired", handles=len(batch), code=code, error=describe(error))
+                left = min(handle.expires for handle in batch) - clock()
+                facts = {"handles": len(batch), "code": code, "error": describe(error)}
+                if code == REFUSED_HANDLE or left < after:
+                    log.warning("confirm.expired", **facts)
                     return
-                log.warning(
-                    "confirm.failed",
-                    handles=len(batch),
-                    code=code,
-                    error=describe(error),
-                    margin=round(margin, 1),
-                    after=round(after, 1),
-                )
+                log.warning("confirm.failed", **facts, margin=round(left, 1), after=round(after, 1))
                 await asyncio.sleep(after)
             else:
                 await self._journal.mark(events, accepted=True)

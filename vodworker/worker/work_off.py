@@ -91,16 +91,17 @@ class WorkOff:
         while True:
             await asyncio.sleep(self._rules.lease / 3)
             if self._running:
-                for entry in await self._store.keep(list(self._running.values()), lease=self._rules.lease):
-                    if self._running.get(entry.id) == entry:
-                        self._tasks[entry.id].cancel()
+                for lost in await self._store.keep(list(self._running.values()), lease=self._rules.lease):
+                    if self._running.get(lost.id) == lost:
+                        del self._running[lost.id]
+                        self._tasks[lost.id].cancel()
 
     async def _run(self, entry: Entry) -> None:
         """One run of one handler on one event, from the claim to the settlement."""
         event = decode(entry.body)
-        started = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         identifiers = {"event_id": entry.event_id, "event_type": event.type, "key": entry.key}
-        ended = False
         with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
             log.debug("handler.started", age=round(entry.age, 3))
             deadline = Deadline(self._rules.timeout)
@@ -113,24 +114,30 @@ class WorkOff:
                 deadline=deadline,
                 loop=asyncio.get_running_loop(),
             )
+            ended = False
             try:
                 outcome = await self._router.routes[entry.handler].run(event, ctx)
                 ended = True
-                end = ending(outcome, attempt=entry.attempt, attempts=self._rules.attempts, random=self._random)
-                settled = await self._store.settle(self._running[entry.id], end)
-                took = round(asyncio.get_running_loop().time() - started, 3)
-                if settled:
-                    tell(end, outcome, took)
-                    self._backlog.changed(0 if isinstance(end, Again) else -1)
-                else:
-                    log.warning("handler.lost", took=took)
+                await self._settle(self._running.get(entry.id, entry), outcome, clock() - started)
             finally:
-                claimed = self._running.pop(entry.id)
+                held = self._running.pop(entry.id, None)
                 del self._tasks[entry.id]
                 self._backlog.news.set()
                 if not ended:
-                    self._unfinished.append(claimed)
-                    log.info("handler.released", took=round(asyncio.get_running_loop().time() - started, 3))
+                    took = round(clock() - started, 3)
+                    if held is None:
+                        log.warning("handler.lost", took=took)
+                    else:
+                        self._unfinished.append(held)
+                        log.info("handler.released", took=took)
+
+    async def _settle(self, entry: Entry, outcome: object, took: float) -> None:
+        end = ending(outcome, attempt=entry.attempt, attempts=self._rules.attempts, random=self._random)
+        if await self._store.settle(entry, end):
+            tell(end, outcome, round(took, 3))
+            self._backlog.changed(0 if isinstance(end, Again) else -1)
+        else:
+            log.warning("handler.lost", took=round(took, 3))
 
 
 def tell(end: Ending, outcome: object, took: float) -> None:

@@ -1,0 +1,172 @@
+"""Everything put together from settings: the one place that opens things, and the one that hears signals."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import FrameType
+from typing import Any
+
+import aiohttp
+
+from vodworker.cloud.client import Account, Vod
+from vodworker.cloud.limiter import Limiter
+from vodworker.cloud.queue import PULL_TIMEOUT, Queue
+from vodworker.config import Settings
+from vodworker.errors import ConfigError
+from vodworker.journal.port import Store
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.log import log
+from vodworker.router import Router
+from vodworker.sign import nonces
+from vodworker.worker import Rules, Worker
+
+KEEPALIVE = (
+    4.0  # seconds: shorter than any server's, so that no call goes out on a connection that is just being closed
+)
+HARD_STOP = 1.5  # seconds after the grace: a handler that ignores its end does not keep the process
+UNCLEAN = 1  # the exit code of a process that had to be cut
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service within reach: its client, and the store and limiter behind it."""
+
+    store: Store
+    limiter: Limiter
+    vod: Vod
+
+
+@asynccontextmanager
+async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
+    """Open the journal and a client whose calls draw on the journal's tokens; `sole`: keep other daemons out.
+
+    Raises `ConfigError` when the account's keys are missing, `JournalError` when the journal cannot be opened.
+    """
+    account = cloud_account(settings)
+    async with open_journal(settings, sole=sole) as store:
+        hold = max(settings.calls.timeout, PULL_TIMEOUT)
+        async with (
+            Limiter(store, limit=settings.limit, hold=hold) as limiter,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
+                headers={"User-Agent": f"vodworker/{version('vodworker')}"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ) as session,
+        ):
+            vod = Vod(
+                session,
+                account,
+                limiter=limiter,
+                nonces=nonces(random.random).__next__,
+                random=random.random,
+                timeout=settings.calls.timeout,
+                retries=settings.calls.retries,
+            )
+            yield Service(store, limiter, vod)
+
+
+def open_journal(settings: Settings, *, sole: bool) -> Any:
+    """The journal that the settings name, to be opened with `async with`."""
+    scheme, _, path = settings.journal.url.partition(":///")
+    if scheme != "sqlite":
+        raise ConfigError([f"journal.url: {settings.journal.shown} is not supported yet; use sqlite:///FILE"])
+    return open_sqlite(path, sole=sole)
+
+
+def cloud_account(settings: Settings) -> Account:
+    """The account as the client wants it; `ConfigError` when its keys are missing."""
+    account = settings.account
+    if account.secret_id is None or account.secret_key is None:
+        raise ConfigError(account.missing)
+    return Account(
+        endpoint=account.endpoint,
+        secret_id=account.secret_id,
+        secret_key=account.secret_key.get_secret_value(),
+        token=account.token.get_secret_value() if account.token else None,
+        region=account.region,
+        sub_app_id=account.sub_app_id,
+        signature_method=account.signature_method,
+    )
+
+
+def load_handlers(settings: Settings) -> Router:
+    """The handlers that the settings ask for; `ConfigError` with every problem."""
+    handlers = settings.handlers
+    return Router.load(handlers.directories, enabled=handlers.enabled, named=handlers.options)
+
+
+async def run(settings: Settings) -> int:
+    """The daemon, until a signal; returns the exit code.
+
+    Raises `ConfigError` before anything is opened, `JournalError` (in an exception group) when the journal breaks.
+    """
+    router = load_handlers(settings)
+    started = asyncio.get_running_loop().time()
+    async with service(settings, sole=True) as cloud:
+        log.info(
+            "worker.started",
+            version=version("vodworker"),
+            endpoint=settings.account.endpoint,
+            journal=settings.journal.shown,
+            handlers=tuple(router.routes),
+            streams=settings.pull.streams,
+        )
+        if adopted := await cloud.store.adopt():
+            log.info("journal.adopted", entries=adopted)
+        rules = Rules(
+            concurrency=settings.handlers.concurrency,
+            attempts=settings.handlers.attempts,
+            timeout=settings.handlers.timeout,
+            lease=settings.work.lease,
+            options=settings.handlers.options,
+        )
+        worker = Worker(
+            Queue(cloud.vod, limiter=cloud.limiter, limit=settings.limit),
+            cloud.store,
+            cloud.vod,
+            router,
+            rules,
+            random=random.random,
+            streams=settings.pull.streams,
+            max_backlog=settings.pull.max_backlog,
+            grace=settings.work.grace,
+            keep=settings.journal.keep,
+        )
+        with stop_on_signals(settings.work.grace) as stop:
+            left = await worker.run(stop)
+    log.info("worker.stopped", open=left, took=round(asyncio.get_running_loop().time() - started, 1))
+    return 0
+
+
+@contextmanager
+def stop_on_signals(grace: float) -> Generator[asyncio.Event]:
+    """An event that SIGTERM or SIGINT sets; a second signal, or the grace running out, ends the process at once.
+
+    The handlers are Python's own and not the loop's: they run even while a handler blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def cut() -> None:
+        os._exit(UNCLEAN)  # entries stay open in the journal: nothing is lost by it
+
+    def heard(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            cut()
+        loop.call_soon_threadsafe(stop.set)
+        limit = threading.Timer(grace + HARD_STOP, cut)
+        limit.daemon = True
+        limit.start()
+
+    before = {name: signal.signal(name, heard) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
