@@ -1,0 +1,329 @@
+"""What happened: a frozen model for each type of event, and decoding that never raises and never drops.
+
+Pure. An event's attributes are the fields of its `data`, each None (a list: empty) when the service did not send it or
+sent what cannot be read; unknown fields are in `model_extra`, everything is in `data` and `raw`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import Field, PrivateAttr
+
+from vodworker.media import (
+    FINISH,
+    AnySubTask,
+    Detail,
+    Drm,
+    MetaData,
+    OutputFile,
+    PlayItem,
+    PornImage,
+    Review,
+    Snapshot,
+    Texts,
+    UnknownTask,
+    is_state,
+)
+from vodworker.wire import dumps, loads
+
+VERSION = "4.0"  # of the envelope, in every event of the manual; some pages print the number 4
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every event came in. `type` and `version` are "" and `data` is empty when they could not be read."""
+
+    type: str
+    version: str
+    data: dict[str, Any]
+    raw: bytes
+
+
+class Event(Detail):
+    """Anything that happened. Two events are equal when their bytes are."""
+
+    _envelope: Envelope | None = PrivateAttr(None)  # None: made here, not received
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep the envelope that `decode` passes along."""
+        if isinstance(context, Envelope):
+            self._envelope = context
+
+    @property
+    def envelope(self) -> Envelope:
+        """What the event came in; for one that was made here, what it would come in."""
+        if self._envelope is not None:
+            return self._envelope
+        name = type(self).__name__
+        data = self.model_dump(by_alias=True, exclude_none=True, mode="json")
+        return Envelope(name, VERSION, data, dumps({"version": VERSION, "eventType": name, "data": data}))
+
+    @property
+    def type(self) -> str:
+        """The service's name for what happened."""
+        return self.envelope.type
+
+    @property
+    def version(self) -> str:
+        """The version of the envelope, as text."""
+        return self.envelope.version
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """All that the service said, by its own names."""
+        return self.envelope.data
+
+    @property
+    def raw(self) -> bytes:
+        """The event's JSON, byte for byte as it was given to `decode`."""
+        return self.envelope.raw
+
+    @property
+    def key(self) -> str:
+        """What events are put in order by: the id of the file, else of the task, else ""."""
+        return self.key_of(self.envelope.data)
+
+    @classmethod
+    def key_of(cls, data: dict[str, Any]) -> str:
+        """The key of an event of this class with these data."""
+        return _name(data.get("fileId")) or _name(data.get("vodTaskId"))
+
+    def __eq__(self, other: object) -> bool:
+        return self.raw == other.raw if isinstance(other, Event) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+
+class TaskEvent(Event):
+    """News of a task that an action started."""
+
+    vod_task_id: str | None = None
+
+
+class TaskComplete(TaskEvent):
+    """A task of one piece of work ended."""
+
+    status: int | None = None  # 0 or absent: it succeeded
+    message: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it made nothing."""
+        return bool(self.status)
+
+
+class NewFileUpload(Event):
+    """A file is in the media library. source_type: Record, ClientUpload, ServerUpload; stream_id: of a recording."""
+
+    file_id: str | None = None
+    file_name: str | None = None
+    file_url: str | None = None
+    cover_url: str | None = None
+    author: str | None = None
+    source_type: str | None = None
+    source_context: str | None = None
+    stream_id: str | None = None
+    procedure_task_id: str | None = None
+    transcode_task_id: str | None = None
+    porncheck_task_id: str | None = None
+    image_sprite_task_id: str | None = None
+    status: int | None = None
+    message: str | None = None
+    duration: float | None = None  # s
+    file_size: int | None = None  # bytes
+    width: int | None = None
+    height: int | None = None
+    bitrate: int | None = None  # bit/s
+
+
+class PullComplete(TaskComplete):
+    """A file was fetched from a URL, or not."""
+
+    file_id: str | None = None
+    file_url: str | None = None
+    transcode_task_id: str | None = None
+    porncheck_task_id: str | None = None
+
+
+class TranscodeComplete(TaskComplete):
+    """A file was transcoded: all versions, once. On failure only status, message and the two ids are there."""
+
+    file_id: str | None = None
+    file_name: str | None = None
+    duration: float | None = None  # s
+    cover_url: str | None = None
+    play_set: tuple[PlayItem, ...] = ()
+
+
+class ConcatComplete(TaskComplete):
+    """Files were joined, into one file of each type asked for. It names no source, so its key is the task."""
+
+    file_info: tuple[OutputFile, ...] = ()
+
+    @property
+    def made(self) -> tuple[OutputFile, ...]:
+        """The files that there are now; others may have failed beside them."""
+        return tuple(file for file in self.file_info if file.file_id and not file.failed)
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no joined file."""
+        return bool(self.status) or not self.made
+
+
+class ClipComplete(TaskComplete):
+    """A piece was cut out of a file. Its key is the file that it was cut from."""
+
+    src_file_id: str | None = None
+    file_info: OutputFile | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no new file."""
+        return bool(self.status) or self.file_info is None or self.file_info.failed
+
+    @classmethod
+    def key_of(cls, data: dict[str, Any]) -> str:
+        """The source file, else as usual."""
+        return _name(data.get("srcFileId")) or super().key_of(data)
+
+
+class CreateImageSpriteComplete(TaskComplete):
+    """Sheets of small pictures of a file were made."""
+
+    file_id: str | None = None
+    definition: int | None = None
+    total_count: int | None = None
+    image_sprite_url: Texts = ()
+    web_vtt_url: str | None = None
+
+
+class CreateSnapshotByTimeOffsetComplete(TaskComplete):
+    """Pictures of a file were taken at given times; each succeeded or failed on its own."""
+
+    file_id: str | None = None
+    definition: int | None = None
+    pic_info: tuple[Snapshot, ...] = ()
+
+    @property
+    def taken(self) -> tuple[Snapshot, ...]:
+        """The pictures that there are now; others may have failed beside them."""
+        return tuple(picture for picture in self.pic_info if picture.url and not picture.failed)
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no picture."""
+        return bool(self.status) or not self.taken
+
+
+class ProcedureStateChanged(TaskEvent):
+    """A flow of work on a file went on, or ended. Each sub-task succeeded or failed on its own.
+
+    err_code is not 0 in flows that ended well, too: a template above the quality of the source is left out so.
+    """
+
+    status: str | None = None
+    err_code: int | None = None
+    message: str | None = None
+    file_id: str | None = None
+    meta_data: MetaData | None = None
+    drm: Drm | None = None
+    ai_review: Review | None = None
+    content_review_list: tuple[UnknownTask, ...] = ()
+    ai_analysis_list: tuple[UnknownTask, ...] = Field((), alias="aIAnalysisList")
+    process_task_list: tuple[AnySubTask, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the flow has ended; its sub-tasks say how."""
+        return is_state(self.status, FINISH)
+
+
+class FileDeleted(Event):
+    """Files were deleted. The key is the file when it is one."""
+
+    status: int | None = None
+    message: str | None = None
+    file_info: tuple[OutputFile, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the service says that it did not succeed."""
+        return bool(self.status)
+
+    @classmethod
+    def key_of(cls, data: dict[str, Any]) -> str:
+        """The file when there is exactly one, else as usual."""
+        match data.get("fileInfo"):
+            case [{"fileId": only}] if _name(only):
+                return _name(only)
+            case _:
+                return super().key_of(data)
+
+
+class PorncheckComplete(TaskComplete):
+    """A file was searched for indecent pictures. Retired, still possible."""
+
+    file_id: str | None = None
+    porn_img_url: tuple[PornImage, ...] = ()
+
+
+class ApplyManualReview(TaskEvent):
+    """Somebody should look at a file and answer. Retired, still possible."""
+
+    file_id: str | None = None
+    file_url: str | None = None
+    manual_review_task_id: str | None = None
+    ai_review_result: Review | None = None
+
+
+class Unknown(Event):
+    """An event of a type that is not known here, or of none; its fields are in `model_extra`, its bytes in `raw`."""
+
+
+def _leaves(family: type[Event]) -> Iterator[type[Event]]:
+    children = family.__subclasses__()
+    for child in children:
+        yield from _leaves(child)
+    if not children:
+        yield family
+
+
+EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in _leaves(Event) if kind is not Unknown}
+
+
+def decode(body: bytes) -> Event:
+    """The event that this JSON tells of. Total: what is no event is `Unknown`, and every byte is kept in `raw`."""
+    try:
+        content = loads(body)
+    except ValueError:
+        content = None
+    name, data = _opened(content)
+    version = cast("dict[str, Any]", content).get("version") if isinstance(content, dict) else None
+    return EVENTS.get(name, Unknown).model_validate(data, context=Envelope(name, _name(version), data, body))
+
+
+def peek(content: object) -> tuple[str, str]:
+    """Type and key of an event that is parsed already, as `decode` would give them. Total, and cheap."""
+    name, data = _opened(content)
+    return name, EVENTS.get(name, Unknown).key_of(data)
+
+
+def _opened(content: object) -> tuple[str, dict[str, Any]]:
+    if not isinstance(content, dict):
+        return "", {}
+    data = content.get("data")
+    return _name(content.get("eventType")), cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+
+
+NAME_LENGTH = 200  # characters: several times the longest id that was seen, and short enough to be indexed anywhere
+
+
+def _name(value: object) -> str:
+    """A type or an id as text that any store and any log takes: no surrogate, no control character, not endless."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    text = str(value)
+    return (text if text.isprintable() else text.encode("unicode_escape").decode("ascii"))[:NAME_LENGTH]
