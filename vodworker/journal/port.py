@@ -167,9 +167,12 @@ class Calls(Protocol):
         ...
 
 
+STATES = ("blocked", "ready", "running", "done", "dead", "discarded")  # of an entry; blocked: not its key's turn
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries an operator asks for; None means any."""
+    """Which entries an operator asks for; None means any. state: one of `STATES`, or "open": one that has not ended."""
 
     state: str | None = None
     type: str | None = None

@@ -1,0 +1,79 @@
+"""What an operator reads of events and entries, in words. Pure: every store shows its rows through here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vodworker.wire import loads
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as a store has it. Instants are the store's clock's; `due` of a running one is the end of its lease.
+
+    ahead: the event that a blocked entry waits for.
+    """
+
+    id: int
+    event_id: int
+    type: str
+    key: str
+    handler: str
+    state: str
+    attempt: int
+    due: float
+    since: float
+    reason: str
+    recorded: float
+    ahead: int | None
+
+    def told(self, now: float) -> dict[str, Any]:
+        """The entry for printing."""
+        return {
+            "id": self.id,
+            "event_id": self.event_id,
+            "type": self.type,
+            "key": self.key,
+            "handler": self.handler,
+            "state": self.state,
+            "attempt": self.attempt,
+            "due_in": round(max(0.0, self.due - now), 3) if self.state == "ready" else None,
+            "why": self.why(now),
+            "age": round(now - self.recorded, 3),
+        }
+
+    def why(self, now: float) -> str:
+        """Why the entry is not running, or for how long it is; "" for one that is done."""
+        after = f" after: {self.reason}" if self.reason else ""
+        left = self.due - now
+        match self.state:
+            case "blocked":
+                return f"waiting for event {self.ahead} of the same key"
+            case "ready":
+                return f"backing off for {left:.1f} s more{after}" if left > 0 else f"due{after}"
+            case "running" if left > 0:
+                return f"running for {now - self.since:.1f} s, its lease ends in {left:.1f} s"
+            case "running":
+                return f"due: its lease ended {-left:.1f} s ago"
+            case "done":
+                return ""
+            case _:
+                return f"{self.state}: {self.reason or 'no reason given'}"
+
+
+def confirmation(sent: float | None, accepted: float | None, *, now: float) -> str:
+    """How far the confirmation of an event has come."""
+    if accepted is not None:
+        return f"accepted {now - accepted:.1f} s ago"
+    if sent is not None:
+        return f"sent {now - sent:.1f} s ago, not known to be accepted"
+    return "never sent"
+
+
+def readable(data: bytes | None) -> Any:
+    """Recorded JSON for printing; what is no JSON after all is shown as text, and nothing as None."""
+    if data is None:
+        return None
+    try:
+        return loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
