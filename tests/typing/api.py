@@ -12,7 +12,7 @@ from vodworker.api import (
     Reply,
     Transcode,
 )
-from vodworker.api.processing import Task
+from vodworker.api.processing import StartedTask
 from vodworker.api.tasks import TaskList
 from vodworker.api.upload import CommittedUpload, UploadSession
 
@@ -29,7 +29,7 @@ class Caller(Protocol):
 
 async def replies_are_inferred(vod: Caller) -> None:
     """The reply's type follows from the action."""
-    assert_type(await vod.call(ProcessFile(file_id="1", transcode=Transcode(definition=(210, 220)))), Task)
+    assert_type(await vod.call(ProcessFile(file_id="1", transcode=Transcode(definition=(210, 220)))), StartedTask)
     assert_type((await vod.call(ProcessFile(file_id="1"))).vod_task_id, str | None)
     assert_type(await vod.call(ApplyUpload(video_type="mp4")), UploadSession)
     assert_type(await vod.call(CommitUpload(vod_session_key="k")), CommittedUpload)
@@ -41,7 +41,7 @@ async def parameters_are_checked() -> None:
     ProcessFile()  # type: ignore[call-arg]
     ProcessFile(file_id="1", transcode=[210])  # type: ignore[arg-type]
     ProcessFile(file="1")  # type: ignore[call-arg]
-    GetTaskList(status="FINISH")  # type: ignore[arg-type]
+    GetTaskList(status="DONE")  # type: ignore[arg-type]
 
 
 def tables_of_replies(page: TaskList) -> None:

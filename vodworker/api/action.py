@@ -1,17 +1,21 @@
 """What an action is: a class whose fields are the parameters, its type argument the reply, its keywords the facts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from vodworker.api.pages import Pages
 from vodworker.errors import InvalidCall
-from vodworker.wire import Params, Part
+from vodworker.media import Detail
+from vodworker.wire import Params
 
 
-class Reply(Part):
-    """What every reply has; `code` is 0 in every reply that a caller sees, the others are raised as errors."""
+class Reply(Detail):
+    """What every reply has; `code` is 0 in every reply that a caller sees, the others are raised as errors.
+
+    Every field may be missing, and what cannot be read counts as missing: a call that was done stays done.
+    """
 
     code: int = 0
     message: str = ""
@@ -23,25 +27,6 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 class Page(Reply, Generic[ItemT_co]):
     """A reply that holds one piece of a long list of `ItemT_co`; the action's `pages` says where in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """How a long list is read piece by piece. Names are Python's; a dot goes one level down.
-
-    items: the reply's field that holds a piece.
-    takes: the action's field that says where the next piece begins.
-    gives: the reply's field with the value for it, empty at the end of the list; None: the pieces are numbered.
-    first: the number of the first piece. size: the action's field with the length of a piece.
-    total: the reply's field that says how long the whole list is. (These three when the pieces are numbered.)
-    """
-
-    items: str
-    takes: str
-    gives: str | None = None
-    first: int = 1
-    size: str = ""
-    total: str = ""
 
 
 ReplyT_co = TypeVar("ReplyT_co", bound=Reply, covariant=True)
@@ -70,10 +55,13 @@ class Group(Params):
 def said(error: ValidationError) -> str:
     """What is wrong with some parameters, in one line: each field, its value, its bound."""
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-        + ("" if problem["type"] == "missing" else f", not {problem['input']!r:.60}")
+        f"{'.'.join(map(str, problem['loc'])) or 'all'}: {problem['msg']}"
+        + ("" if problem["type"] in SAYS_ALL else f", not {problem['input']!r:.60}")
         for problem in error.errors(include_url=False)
     )
+
+
+SAYS_ALL = frozenset({"missing", "too_short", "too_long", "rule", "extra_forbidden"})  # such a message needs no value
 
 
 class Action(Group, Generic[ReplyT_co]):

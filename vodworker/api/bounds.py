@@ -1,12 +1,20 @@
 """What values parameters may have: bounds, units, spellings, and the code with which the service refuses the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum, StrEnum
-from typing import Annotated, Any, LiteralString, TypeAlias, get_args
+from enum import IntEnum
+from typing import Annotated, Any, Literal, LiteralString, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -53,7 +61,9 @@ class Octets:
         """The text itself when it is short enough."""
         if text is not None and (length := len(text.encode())) > self.most:
             raise PydanticCustomError(
-                "too_many_bytes", "Text should have at most {most} bytes, it has {length}", vars_of(self, length=length)
+                "too_many_bytes",
+                "Text should have at most {most} bytes, it has {length}",
+                {"most": self.most, "length": length},
             )
         return text
 
@@ -79,14 +89,26 @@ class Ceiling:
         raise PydanticCustomError(
             "out_of_range",
             "Number should be from {least} to {most}" + (", or 0" if self.zero else "") + ", the negatives included",
-            vars_of(self),
+            {"least": f"{self.least:g}", "most": f"{self.most:g}"},
         )
 
 
-def vars_of(bound: Octets | Ceiling, **more: object) -> dict[str, Any]:
-    """A bound's numbers, for its message."""
-    names = ("most",) if isinstance(bound, Octets) else ("least", "most")
-    return {name: f"{getattr(bound, name):g}" for name in names} | more
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of some numbers; negatives: or the negative of one, which then is never raised to."""
+
+    numbers: tuple[int, ...]
+    negatives: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def check(self, number: int | None) -> int | None:
+        """The number itself when it is one of them."""
+        if number is None or (abs(number) if self.negatives else number) in self.numbers:
+            return number
+        choice = ", ".join(map(str, self.numbers)) + (", the negatives included" if self.negatives else "")
+        raise PydanticCustomError("none_of", "Number should be one of {choice}", {"choice": choice})
 
 
 def wrong(code: int, message: LiteralString) -> PydanticCustomError:
@@ -105,24 +127,8 @@ class Priority(IntEnum):
     LOW = 2
 
 
-class NotifyMode(StrEnum):
-    """When a flow of tasks tells of itself: once at its end, at each change of a sub-task, never."""
-
-    FINISH = "Finish"
-    CHANGE = "Change"
-    NONE = "None"
-
-
-class TaskStatus(StrEnum):
-    """How far a task is. Pages differ in letter case, so any is read."""
-
-    WAITING = "WAITING"
-    PROCESSING = "PROCESSING"
-    FINISH = "FINISH"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "TaskStatus | None":
-        return cls.__members__.get(str(value).upper())
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 def _split(value: object) -> object:
@@ -133,21 +139,31 @@ def _open(value: object) -> object:
     return {"open": True, "close": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
+T = TypeVar("T")
+
+Several: TypeAlias = Annotated[Sequence[T], AfterValidator(tuple)]  # a list is welcome, and kept from changing
+Some: TypeAlias = Annotated[Sequence[T], Field(min_length=1), AfterValidator(tuple)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]  # an empty required text is a missing one
 Seconds: TypeAlias = Annotated[int, Unit("s")]
 Milliseconds: TypeAlias = Annotated[int, Field(ge=0), Unit("ms")]
+Kbps: TypeAlias = Annotated[int, Unit("kbit/s")]
 Bytes: TypeAlias = Annotated[int, Field(ge=0), Unit("bytes")]
 UnixTime: TypeAlias = Annotated[int, Field(ge=0), Unit("Unix s")]
 Definition: TypeAlias = Annotated[int, Field(ge=0)]  # the number of a template, preset or custom
 Urgency: TypeAlias = Annotated[int, Field(ge=-10, le=10)]  # of a flow of tasks; higher runs first
 Measure: TypeAlias = Annotated[str, Field(pattern=r"^\d{1,5}(\.\d{1,3})?(%|px)$")]  # of the picture's side, or pixels
 Tag: TypeAlias = Annotated[str, Field(pattern=r"^[0-9A-Za-z\u3400-\u4dbf\u4e00-\u9fff]{1,8}$")]
-Tags: TypeAlias = Annotated[tuple[Tag, ...], Field(min_length=1)]
-CommaTags: TypeAlias = Annotated[Tags, BeforeValidator(_split), PlainSerializer(",".join, return_type=str)]
+CommaTags: TypeAlias = Annotated[Several[Tag], BeforeValidator(_split), PlainSerializer(",".join, return_type=str)]
 OpenClose: TypeAlias = Annotated[
     bool, BeforeValidator(_open), PlainSerializer(lambda on: "open" if on else "close", return_type=str)
 ]
 Day: TypeAlias = date  # yyyy-mm-dd, in Beijing time
+
+NotifyMode: TypeAlias = Literal["Finish", "Change", "None"]  # events of a flow: at its end, at each change, never
+TaskStatus: TypeAlias = Annotated[  # pages differ in letter case, so any is read
+    Literal["WAITING", "PROCESSING", "FINISH"], BeforeValidator(_upper)
+]
+State: TypeAlias = Annotated[str, BeforeValidator(_upper)]  # in replies: what the service may add is read too
 
 # --- the service's answer to a broken bound
 

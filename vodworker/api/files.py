@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vodworker.api.action import Action, Reply
-from vodworker.api.bounds import Priority, Tags, Text
+from vodworker.api.action import Action, Group, Reply
+from vodworker.api.bounds import Milliseconds, Octets, Priority, Several, Some, Tag, Text
 
 
 class ModifyVodInfo(Action[Reply], safe=True, errors=(1, 1000, 1016, 10008)):
@@ -28,7 +28,7 @@ class CreateVodTags(Action[Reply], safe=True, errors=(1, 1000, 1013, 10008)):
 
     file_id: Text
     """The file."""
-    tags: Tags
+    tags: Some[Tag]
     """Letters, digits and Chinese characters, at most 8 in one."""
 
 
@@ -37,7 +37,7 @@ class DeleteVodTags(Action[Reply], safe=True, errors=(1, 1000, 10008)):
 
     file_id: Text
     """The file."""
-    tags: Tags
+    tags: Some[Tag]
     """The tags."""
 
 
@@ -50,3 +50,30 @@ class DeleteVodFile(Action[Reply], starts_task="FileDeleted", errors=(1000, 1001
     """Have the delivery network forget it at once; 10000 a day by default."""
     priority: Priority = Priority.NORMAL
     """How soon."""
+
+
+class NewKeyFrame(Group):
+    """A mark in the video."""
+
+    time_offset: Milliseconds
+    """Where; a mark that is there already is replaced."""
+    content: Annotated[Text, Octets(1024)]
+    """What to say, at most 1024 bytes, not URL-encoded."""
+
+
+class AddKeyFrameDesc(Action[Reply], safe=True, errors=(1, 1000, 1013, 10008)):
+    """Set marks in a file; it can have 100 in all."""
+
+    file_id: Text
+    """The file."""
+    key_frame_desc: Annotated[Some[NewKeyFrame], Field(max_length=100)]
+    """The marks."""
+
+
+class DeleteKeyFrameDesc(Action[Reply], safe=True, errors=(1, 1000, 10008)):
+    """Take marks out of a file."""
+
+    file_id: Text
+    """The file."""
+    key_frame_desc_time_offset: Several[Milliseconds] | None = None
+    """Where; None: all of them."""

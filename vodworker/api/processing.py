@@ -1,15 +1,26 @@
 """Making something of a file that is in the library: flows of several tasks, and single ones."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from vodworker.api.action import Action, Group, Reply
-from vodworker.api.bounds import Definition, Measure, Milliseconds, NotifyMode, Seconds, Text, Unit, Urgency, wrong
+from vodworker.api.bounds import (
+    Definition,
+    Measure,
+    Milliseconds,
+    NotifyMode,
+    Seconds,
+    Several,
+    Some,
+    Text,
+    Unit,
+    Urgency,
+    wrong,
+)
 
 
-class Task(Reply):
+class StartedTask(Reply):
     """The task that the call started."""
 
     vod_task_id: str | None = None
@@ -39,13 +50,10 @@ class Mosaic(Group):
     """Until when."""
 
 
-Definitions = Annotated[tuple[Definition, ...], Field(min_length=1)]
-
-
 class Transcode(Group):
     """Transcode, once for each template."""
 
-    definition: Definitions
+    definition: Some[Definition]
     """The templates of the outputs."""
     watermark: Definition | None = None
     """A watermark template, 1 for the account's default; None: no watermark."""
@@ -55,14 +63,14 @@ class Transcode(Group):
     """Let the outputs have their IDR frames at the same times."""
     drm: Drm | None = None
     """Encrypt the outputs."""
-    mosaic_list: tuple[Mosaic, ...] | None = None
+    mosaic_list: Several[Mosaic] | None = None
     """Blur these rectangles."""
 
 
 class AnimatedGraphics(Group):
     """Make moving pictures (GIF), one for each template."""
 
-    definition: Definitions
+    definition: Some[Definition]
     """The templates."""
     start_time: Annotated[Seconds | None, Field(ge=0)] = None
     """From when."""
@@ -75,7 +83,7 @@ class SampleSnapshot(Group):
 
     definition: Definition
     """The template."""
-    watermark_definition: tuple[Definition, ...] | None = None
+    watermark_definition: Several[Definition] | None = None
     """Watermark templates."""
 
 
@@ -84,17 +92,10 @@ class SnapshotByTimeOffset(Group):
 
     definition: Definition
     """The template."""
-    time_offset: Annotated[tuple[Milliseconds, ...], Field(min_length=1)]
+    time_offset: Some[Milliseconds]
     """The times."""
-    watermark_definition: tuple[Definition, ...] | None = None
+    watermark_definition: Several[Definition] | None = None
     """Watermark templates."""
-
-
-class PositionType(StrEnum):
-    """How a position in a video is counted: in seconds, or in hundredths of its length."""
-
-    TIME = "Time"
-    PERCENT = "Percent"
 
 
 class CoverBySnapshot(Group):
@@ -102,16 +103,16 @@ class CoverBySnapshot(Group):
 
     definition: Definition
     """The template, one for screenshots at given times."""
-    position_type: PositionType
-    """What `position` counts."""
+    position_type: Literal["Time", "Percent"]
+    """What `position` counts: seconds, or hundredths of the length."""
     position: Annotated[int, Field(ge=0), Unit("s or %")]
     """Where in the video."""
-    watermark_definition: tuple[Definition, ...] | None = None
+    watermark_definition: Several[Definition] | None = None
     """Watermark templates."""
 
     @model_validator(mode="after")
     def _percent(self) -> "CoverBySnapshot":
-        if self.position_type is PositionType.PERCENT and self.position > 100:  # noqa: PLR2004  # per cent
+        if self.position_type == "Percent" and self.position > 100:  # noqa: PLR2004  # per cent
             raise wrong(1000, "position should be at most 100 when position_type is Percent")
         return self
 
@@ -147,7 +148,7 @@ class PornReview(Group):
     """The template: 10 stops the flow on a hit, 20 goes on."""
 
 
-class ProcessFile(Action[Task], starts_task="ProcedureStateChanged"):
+class ProcessFile(Action[StartedTask], starts_task="ProcedureStateChanged"):
     """Start one or several tasks on a file; each is given by its part."""
 
     file_id: Text
@@ -170,7 +171,7 @@ class ProcessFile(Action[Task], starts_task="ProcedureStateChanged"):
     """Tags for it."""
     porn_review: PornReview | None = None
     """What must not be shown."""
-    notify_mode: NotifyMode = NotifyMode.FINISH
+    notify_mode: NotifyMode = "Finish"
     """When events are sent."""
     priority: Urgency = 0
     """Higher runs first."""
@@ -183,19 +184,63 @@ class SourceFile(Group):
     """The file."""
 
 
-class ContainerType(StrEnum):
-    """What a joined file is wrapped in."""
-
-    MP4 = "mp4"
-    M3U8 = "m3u8"
-
-
-class ConcatVideo(Action[Task], starts_task="ConcatComplete", errors=(1000, 1001, 10009)):
+class ConcatVideo(Action[StartedTask], starts_task="ConcatComplete", errors=(1000, 1001, 10009)):
     """Join files, in order, into new ones. Sources must be alike in container, codecs, size and time base, ≤ 10 GB."""
 
-    src_file_list: Annotated[tuple[SourceFile, ...], Field(min_length=1, max_length=500)]
+    src_file_list: Annotated[Some[SourceFile], Field(max_length=500)]
     """The files, at most 500; of an HLS file each segment counts."""
     name: Text
     """The name of the new file."""
-    dst_type: Annotated[tuple[ContainerType, ...], Field(min_length=1, max_length=2)]
-    """What to make: mp4, m3u8 or both."""
+    dst_type: Annotated[Some[Literal["mp4", "m3u8"]], Field(max_length=2)]
+    """What to make."""
+
+
+class ClipVideo(Action[StartedTask], starts_task="ClipComplete", errors=(1000, 1001, 10009)):
+    """Cut a piece out of a file, as a new file (mp4). Times below 0 count from the end."""
+
+    file_id: Text
+    """The file."""
+    new_file_name: Text
+    """The name of the new file."""
+    start_time_offset: Seconds = 0
+    """Where the piece begins."""
+    end_time_offset: Seconds | None = None
+    """Where it ends; None: at the end of the file."""
+
+
+ONE_TASK = (1, 1000, 1108, 1152, 1801, 1802, 2000, 2001, 10009, 10010, 10012)  # what the three below have in common
+
+
+class ConvertVodFile(Action[StartedTask], starts_task="TranscodeComplete", errors=ONE_TASK):
+    """Transcode a file by the account's settings."""
+
+    file_id: Text
+    """The file."""
+    screenshot: Annotated[bool | None, Field(alias="isScreenshot")] = None
+    """Take screenshots too."""
+    watermark: Annotated[bool | None, Field(alias="isWatermark")] = None
+    """Put the account's watermark on."""
+
+
+class CreateSnapshotByTimeOffset(
+    Action[StartedTask], starts_task="CreateSnapshotByTimeOffsetComplete", errors=ONE_TASK
+):
+    """Take screenshots of a file at given times."""
+
+    file_id: Text
+    """The file."""
+    definition: Definition
+    """The template."""
+    time_offset: Some[Milliseconds]
+    """The times."""
+
+
+class CreateImageSprite(
+    Action[StartedTask], starts_task="CreateImageSpriteComplete", errors=ONE_TASK, aka=("CreatImageSprite",)
+):
+    """Make pictures of many small ones of a file. The manual's example drops a letter of the name."""
+
+    file_id: Text
+    """The file."""
+    definition: Definition
+    """The template."""

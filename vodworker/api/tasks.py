@@ -2,14 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from vodworker.api.action import Action, Page, Pages, Reply
-from vodworker.api.bounds import TaskStatus, Text, UnixTime
-from vodworker.wire import Part
+from vodworker.api.action import Action, Page, Reply
+from vodworker.api.bounds import Some, State, TaskStatus, Text, UnixTime
+from vodworker.api.pages import Pages
+from vodworker.media import AnySubTask, Detail, Drm, MetaData, OutputFile, PlayItem, Snapshot, Texts
 
 
-class QueuedEvent(Part):
+class QueuedEvent(Detail):
     """An event and the handle that confirms it."""
 
     msg_handle: str | None = None
@@ -29,19 +30,48 @@ class PullEvent(Action[PulledEvents], rate=1000, safe=True, errors=(1000, 1001, 
 class ConfirmEvent(Action[Reply], rate=1000, safe=True, errors=(1000, 1001, 2000)):
     """Say that events arrived, within 30 s; unconfirmed ones come again. A handle that is older is error 4000."""
 
-    msg_handle: Annotated[tuple[Text, ...], Field(min_length=1)]
+    msg_handle: Some[Text]
     """The handles, of one or of several events."""
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class TaskData(Detail):
+    """The `data` of the event that ends the task, as far as the task has come; which fields depends on its type."""
+
+    vod_task_id: str | None = None
+    status: int | str | None = None  # a number, but for procedures
+    err_code: int | None = None
+    message: str | None = None
+    file_id: str | None = None
+    src_file_id: str | None = None
+    file_name: str | None = None
+    file_url: str | None = None
+    cover_url: str | None = None
+    duration: float | None = None  # s
+    definition: int | None = None
+    meta_data: MetaData | None = None
+    drm: Drm | None = None
+    play_set: tuple[PlayItem, ...] = ()
+    file_info: Annotated[tuple[OutputFile, ...], BeforeValidator(_listed)] = ()  # a clip has one, not in a list
+    process_task_list: tuple[AnySubTask, ...] = ()
+    pic_info: tuple[Snapshot, ...] = ()
+    total_count: int | None = None
+    image_sprite_url: Texts = ()
+    web_vtt_url: str | None = None
+
+
 class TaskInfo(Reply):
-    """How a task is going. `data` is that of the event that ends it, absent while the task waits."""
+    """How a task is going. `data` is absent while it waits."""
 
     type: str | None = None  # procedure, transcode, clipVideo …; letter case varies
-    status: TaskStatus | None = None
+    status: State | None = None
     create_time: int | None = None  # Unix s
     begin_process_time: int | None = None  # Unix s, 0 while it waits
     finish_time: int | None = None  # Unix s, 0 until it ends
-    data: dict[str, Any] | None = None
+    data: TaskData | None = None
 
 
 class GetTaskInfo(Action[TaskInfo], safe=True, errors=(1000, 10027, 70014)):
@@ -51,7 +81,7 @@ class GetTaskInfo(Action[TaskInfo], safe=True, errors=(1000, 10027, 70014)):
     """The task."""
 
 
-class TaskSummary(Part):
+class TaskSummary(Detail):
     """A line of the list of tasks."""
 
     vod_task_id: str | None = None
@@ -61,10 +91,10 @@ class TaskSummary(Part):
     finish_time: int | None = None  # Unix s, 0 until it ends
 
 
-class TaskPage(Part):
+class TaskPage(Detail):
     """A piece of the list of tasks. `next` is empty at its end."""
 
-    status: TaskStatus | None = None
+    status: State | None = None
     next: str | None = None
     task_list: tuple[TaskSummary, ...] = ()
 

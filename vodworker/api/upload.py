@@ -5,11 +5,11 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from vodworker.api.action import Action, Group, Reply
-from vodworker.api.bounds import Bytes, CommaTags, Priority, Text
-from vodworker.wire import Part
+from vodworker.api.bounds import Bytes, CommaTags, Priority, Some, Text
+from vodworker.media import Detail
 
 
-class StoragePlace(Part):
+class StoragePlace(Detail):
     """Where in the object store one of the files goes."""
 
     storage_path: str | None = None
@@ -47,7 +47,7 @@ class ApplyUpload(Action[UploadSession], safe=True, errors=(32001,)):
     """The flow of tasks to start when the upload is committed."""
 
 
-class StoredFile(Part):
+class StoredFile(Detail):
     """Where a file can be fetched."""
 
     url: str | None = None
@@ -93,7 +93,7 @@ class Pull(Group):
     """How soon."""
 
 
-class PullTask(Part):
+class PullTask(Detail):
     """The task that pulls one file. Its names on the wire have underscores."""
 
     model_config = ConfigDict(alias_generator=None)
@@ -117,5 +117,5 @@ class MultiPullVodFile(
 ):
     """Let the service fetch files from addresses; one PullComplete for each."""
 
-    pullset: Annotated[tuple[Pull, ...], Field(min_length=1, max_length=50)]
+    pullset: Annotated[Some[Pull], Field(max_length=50)]
     """The files, at most 50."""
