@@ -46,14 +46,14 @@ class Queue:
     """First come, first handed out; what was not confirmed comes back behind those that wait by then."""
 
     def __init__(
-        self, *, batch: int, handle_life: float, return_after: float, partial: bool = False, first_handle: int = 10**15
+        self, *, batch: int, handle_life: float, return_after: float, partial: bool = False, last_handle: int = 10**15
     ) -> None:
         self.batch = batch
         self.handle_life = handle_life
         self.return_after = return_after
         self.partial = partial
         self.emitted = self.pulled = self.redelivered = self.confirmed = self.late = 0
-        self._handle = first_handle
+        self.last_handle = last_handle
         self._waiting: deque[Queued] = deque()
         self._out: OrderedDict[str, Delivered] = OrderedDict()  # equal lives: the order of handing out is of expiry
         self._lapsed: deque[tuple[float, Queued]] = deque()  # when each waits again, in that order for the same reason
@@ -94,13 +94,13 @@ class Queue:
         return tuple(self._deliver(event, now) for event in events)
 
     def _deliver(self, event: Queued, now: float) -> Delivered:
-        self._handle += 1
+        self.last_handle += 1
         if event.sent:
             self.redelivered += 1
         else:
             self.pulled += 1
         sent = Queued(event.number, event.content, event.sent + 1)
-        delivered = self._out[str(self._handle)] = Delivered(str(self._handle), now + self.handle_life, sent)
+        delivered = self._out[str(self.last_handle)] = Delivered(str(self.last_handle), now + self.handle_life, sent)
         return delivered
 
     def take_back(self, delivered: Sequence[Delivered]) -> None:
@@ -150,8 +150,3 @@ class Queue:
             self._late.popitem(last=False)
         while self._lapsed and self._lapsed[0][0] <= now:
             self._waiting.append(self._lapsed.popleft()[1])
-
-    def restore(self, contents: Sequence[bytes]) -> None:
-        """Fill an empty queue with events of an earlier life; the handles that they had are unknown in this one."""
-        for content in contents:
-            self.put(content)

@@ -23,6 +23,13 @@ SECRET_ID = 4104
 TOKEN = 4105
 CEILING = 4400
 REPLAY = 4500
+ILLEGAL = 1000
+MISSING_FILE = 10008
+BAD_FILE = 10009  # "state abnormal": what actions say of a missing file that do not know 10008
+MISSING_TASK = 70014
+RUNNING_TASK = 70034
+SESSION_KEY = 31001
+MISSING_OBJECT = 31003
 ACTION = 6100  # "not supported here": the code that the service advises to check the host and the action for
 
 DESCRIPTIONS = {

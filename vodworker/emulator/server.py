@@ -3,25 +3,36 @@
 import asyncio
 import random
 import socket
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
-from vodworker.emulator import serve_events
+from vodworker.emulator import serve_events, serve_files, serve_processing, serve_tasks, serve_upload, tasks
 from vodworker.emulator.audit import Audit
 from vodworker.emulator.checks import PATH, Guard
 from vodworker.emulator.clock import Clock
+from vodworker.emulator.depot import Depot
 from vodworker.emulator.door import Door, Served
 from vodworker.emulator.hold import Hold
 from vodworker.emulator.limits import Ceilings
 from vodworker.emulator.queue import Queue
 from vodworker.emulator.service import Serves, Service
 from vodworker.emulator.settings import Settings
+from vodworker.emulator.state import VERSION, Saved, State, load, save
+from vodworker.emulator.storage import Storage
 
-FAMILIES: tuple[Serves, ...] = (serve_events.SERVES,)
+FAMILIES: tuple[Serves, ...] = (
+    serve_events.SERVES,
+    serve_files.SERVES,
+    serve_processing.SERVES,
+    serve_tasks.SERVES,
+    serve_upload.SERVES,
+)
 
 
 class Emulator:
@@ -32,11 +43,12 @@ class Emulator:
     `rate` where it has none.
     """
 
-    def __init__(self, service: Service, *, accounts: dict[str, str], ceilings: dict[str, int]) -> None:
+    def __init__(self, service: Service) -> None:
         self.service = service
-        self.accounts = accounts
-        self.ceilings = ceilings
         self.settings = service.settings
+        self.accounts = {service.settings.secret_id: service.settings.secret_key}
+        self.ceilings = dict(service.settings.ceilings)
+        self.state = service.state
         self.queue = service.queue
         self.audit = service.audit
         self.clock = service.clock
@@ -44,7 +56,7 @@ class Emulator:
         self.url = f"{service.origin}{PATH}"
 
     def __repr__(self) -> str:
-        return f"<Emulator {self.url}, {len(self.queue)} events, {self.audit!r}>"
+        return f"<Emulator {self.url}, {self.state!r}, {self.queue!r}>"
 
     @property
     def secret_id(self) -> str:
@@ -57,8 +69,8 @@ class Emulator:
         return self.settings.secret_key
 
     def emit(self, content: Mapping[str, object]) -> None:
-        """Put an event of any content into the queue; a poll that waits is woken."""
-        self.service.emit(content)
+        """Queue an event of any content; a poll that waits is woken."""
+        self.service.put(content)
 
     @staticmethod
     @asynccontextmanager
@@ -67,58 +79,107 @@ class Emulator:
         port: int = 0,
         *,
         settings: Settings | None = None,
+        state_file: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> AsyncGenerator["Emulator"]:
-        """Listen until the block ends; then open polls are cut off and nothing is left behind.
+        """Listen until the block ends; then open calls are cut off and nothing is left behind.
 
-        port: 0 takes a free one. wall: Unix seconds, for the Timestamp of calls and the start of the emulator's clock.
+        port: 0 takes a free one. state_file: where the account is loaded from at the start and saved to at the end, the
+        bytes of its files beside it; None: it lives as long as the block. wall: Unix seconds, for the Timestamp of
+        calls and the start of the emulator's clock. ConfigError when the state cannot be read, OSError when the port
+        is taken.
         """
-        settings = settings or Settings()
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        origin = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        queue = Queue(
-            batch=settings.batch,
-            handle_life=settings.handle_life,
-            return_after=settings.return_after,
-            partial=settings.partial_confirm,
-        )
-        service = Service(
-            settings=settings,
-            origin=origin,
-            clock=Clock(start=wall(), speed=settings.speed),
-            queue=queue,
-            hold=Hold(queue),
-            audit=Audit(queue),
-            chance=random.Random(settings.seed),  # noqa: S311  # ids and tokens of nothing that is worth stealing
-        )
-        emulator = Emulator(
-            service, accounts={settings.secret_id: settings.secret_key}, ceilings=dict(settings.ceilings)
-        )
-        served: Served = {action: partial(serve, service) for family in FAMILIES for action, serve in family.items()}
-        rates = {action.__name__: action.rate for action in served}
-        door = Door(
-            served,
-            guard=Guard(emulator.accounts, token=settings.token),
-            ceilings=Ceilings(lambda action: emulator.ceilings.get(action, rates[action])),
-            audit=service.audit,
-            wall=wall,
-        )
-        app = web.Application()
-        app.router.add_get(PATH, door.answer, allow_head=False)
-        app.router.add_post(PATH, door.answer)
-        # A poll whose client hangs up is cancelled, so that it takes no event with it.
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
-        await runner.setup()
-        try:
+        saved = await asyncio.to_thread(load, state_file) if state_file else None
+        async with AsyncExitStack() as stack:
+            listener = stack.enter_context(
+                socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            )
+            folder = _folder(stack, state_file)
+            service = _service(settings or Settings(), saved, folder=folder, origin=_origin(listener), wall=wall)
+            emulator = Emulator(service)
+            if state_file:
+                stack.push_async_callback(_save, service, state_file)
+            # A call whose client hangs up is cancelled, so that a poll takes no event with it.
+            runner = web.AppRunner(_app(emulator, wall), access_log=None, handler_cancellation=True, shutdown_timeout=0)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
             await web.SockSite(runner, listener).start()
+            stack.callback(service.hold.close)
+            stack.callback(service.clock.close)
+            tasks.resume(service)
+            service.hold.wake()
             yield emulator
-        finally:
-            service.clock.close()
-            service.hold.close()
-            await runner.cleanup()
 
 
-async def run(listen: tuple[str, int], *, settings: Settings, stop: asyncio.Event) -> None:
+def _origin(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _folder(stack: AsyncExitStack, state_file: Path | None) -> Path:
+    """Where the bytes of uploads go: beside the state, or where they vanish with the emulator."""
+    if state_file is None:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vodworker-emulator-")))
+    folder = state_file.with_name(f"{state_file.name}.objects")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _service(
+    settings: Settings, saved: Saved | None, *, folder: Path, origin: str, wall: Callable[[], float]
+) -> Service:
+    chance = random.Random(settings.seed)  # noqa: S311  # ids and tokens of nothing that is worth stealing
+    state = saved.state if saved else State()
+    queue = Queue(
+        batch=settings.batch,
+        handle_life=settings.handle_life,
+        return_after=settings.return_after,
+        partial=settings.partial_confirm,
+        last_handle=saved.handle if saved else chance.randrange(10**15, 10**16 // 2),
+    )
+    for event in saved.events if saved else ():
+        queue.put(event.encode())
+    return Service(
+        settings=settings,
+        origin=origin,
+        # Time does not go back: a clock that ran fast may have been ahead of the wall's.
+        clock=Clock(start=max(wall(), saved.now if saved else 0.0), speed=settings.speed),
+        state=state,
+        storage=Storage(folder, state),
+        queue=queue,
+        hold=Hold(queue),
+        audit=Audit(queue),
+        chance=chance,
+    )
+
+
+def _app(emulator: Emulator, wall: Callable[[], float]) -> web.Application:
+    service = emulator.service
+    served: Served = {action: partial(serve, service) for family in FAMILIES for action, serve in family.items()}
+    rates = {action.__name__: action.rate for action in served}
+    door = Door(
+        served,
+        guard=Guard(emulator.accounts, token=service.settings.token),
+        ceilings=Ceilings(lambda action: emulator.ceilings.get(action, rates[action])),
+        audit=service.audit,
+        wall=wall,
+    )
+    app = web.Application()
+    app.router.add_get(PATH, door.answer, allow_head=False)
+    app.router.add_post(PATH, door.answer)
+    Depot(service).add_to(app)
+    return app
+
+
+async def _save(service: Service, file: Path) -> None:
+    events = tuple(event.content.decode() for event in service.queue)
+    saved = Saved(VERSION, service.clock.now(), service.queue.last_handle, events, service.state)
+    await asyncio.to_thread(save, saved, file)
+
+
+async def run(
+    listen: tuple[str, int], state_file: Path | None = None, settings: Settings | None = None, *, stop: asyncio.Event
+) -> None:
     """Serve until `stop` is set."""
-    async with Emulator.serve(*listen, settings=settings):
+    async with Emulator.serve(*listen, settings=settings, state_file=state_file):
         await stop.wait()

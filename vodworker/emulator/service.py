@@ -13,24 +13,51 @@ from vodworker.emulator.clock import Clock
 from vodworker.emulator.hold import Hold
 from vodworker.emulator.queue import Queue
 from vodworker.emulator.settings import Settings
+from vodworker.emulator.state import Json, State
+from vodworker.emulator.storage import Storage
+
+FIRST_FILE = 5285890780000000000  # file ids are 17 to 20 digits
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What every served action works on."""
+    """What every served action works on. origin: the address under which uploads go and files are played."""
 
     settings: Settings
     origin: str
     clock: Clock
+    state: State
+    storage: Storage
     queue: Queue
     hold: Hold
     audit: Audit
     chance: random.Random
 
-    def emit(self, content: Mapping[str, object]) -> None:
-        """Put an event into the queue, and wake a poll that waits for one."""
+    def emit(self, kind: str, data: Json) -> None:
+        """Queue an event of this type."""
+        self.put({"version": "4.0", "eventType": kind, "data": data})
+
+    def put(self, content: Mapping[str, object]) -> None:
+        """Queue an event of any content, and wake a poll that waits for one."""
         self.queue.put(orjson.dumps(content))
         self.hold.wake()
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of the object store that belongs to the account."""
+        return f"6c0f1c00vodgzp{self.settings.app_id}"
+
+    def folder(self, file_id: str) -> str:
+        """Where in the store a file has its place, with what is made of it."""
+        return f"/{self.bucket}/{file_id}"
+
+    def new_file_id(self) -> str:
+        """An id for a file."""
+        return str(FIRST_FILE + self.state.next())
+
+    def secret(self) -> str:
+        """A text that nobody guesses: session keys, signatures of the store."""
+        return f"{self.chance.getrandbits(384):096x}"
 
 
 Answer: TypeAlias = (

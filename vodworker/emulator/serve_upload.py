@@ -1,0 +1,106 @@
+"""Serves uploads: a place in the store is promised, and what was sent there becomes a file of the library."""
+
+from dataclasses import replace
+
+from vodworker.api.upload import (
+    ApplyUpload,
+    CommittedUpload,
+    CommitUpload,
+    StoragePlace,
+    StoredFile,
+    UploadSession,
+)
+from vodworker.emulator import library, procedure, tasks
+from vodworker.emulator.footage import footage
+from vodworker.emulator.refusal import MISSING_OBJECT, SESSION_KEY, Refusal
+from vodworker.emulator.service import Serves, Service
+from vodworker.emulator.state import Upload
+
+MEMORY = 24 * 3600.0  # how long a session may be committed: a choice, facts are silent
+
+
+async def apply_upload(service: Service, call: ApplyUpload) -> UploadSession:
+    """Promise a place for the video, and one for the cover if there is to be one."""
+    if call.procedure:
+        procedure.preset_steps(call.procedure)  # a name that is not known is refused now, not after the bytes
+    _forget(service)
+    file_id = service.new_file_id()
+    folder = service.folder(file_id)
+    upload = Upload(
+        key=service.secret(),
+        file_id=file_id,
+        name=call.video_name or f"{file_id}.{call.video_type}",
+        container=call.video_type,
+        video_path=f"{folder}/f0.{call.video_type}",
+        video_signature=service.secret(),
+        cover_path=f"{folder}/cover.{call.cover_type}" if call.cover_type else "",
+        cover_signature=service.secret() if call.cover_type else "",
+        procedure=call.procedure or "",
+        applied=service.clock.now(),
+    )
+    service.state.uploads[upload.key] = upload
+    cover = StoragePlace(storage_path=upload.cover_path, storage_signature=upload.cover_signature)
+    return UploadSession(
+        video=StoragePlace(storage_path=upload.video_path, storage_signature=upload.video_signature),
+        cover=cover if call.cover_type else None,
+        storage_app_id=str(service.settings.app_id),
+        storage_bucket=service.bucket,
+        storage_region="gzp",
+        storage_region_v5="ap-guangzhou",
+        vod_session_key=upload.key,
+    )
+
+
+async def commit_upload(service: Service, call: CommitUpload) -> CommittedUpload:
+    """Make a file of what was sent. A session that is committed again gets the same answer, and no other event."""
+    upload = service.state.uploads.get(call.vod_session_key)
+    if upload is None:
+        raise Refusal(SESSION_KEY, "this vodSessionKey was not given out, or not within a day")
+    for path in filter(None, (upload.video_path, upload.cover_path)):
+        if path not in service.storage:
+            raise Refusal(MISSING_OBJECT, f"{path} was not uploaded")
+    if not upload.committed:
+        service.state.uploads[upload.key] = replace(upload, committed=True)
+        _enter(service, upload)
+    url = f"{service.origin}{upload.video_path}"
+    cover = StoredFile(url=f"{service.origin}{upload.cover_path}") if upload.cover_path else None
+    return CommittedUpload(file_id=upload.file_id, video=StoredFile(url=url), cover=cover)
+
+
+def _enter(service: Service, upload: Upload) -> None:
+    stored = service.storage[upload.video_path]
+    video = library.add(
+        service,
+        name=upload.name,
+        container=upload.container,
+        size=stored.size,
+        md5=stored.md5,
+        shows=footage(stored.md5, name=upload.name),
+        file_id=upload.file_id,
+        cover=f"{service.origin}{upload.cover_path}" if upload.cover_path else "",
+    )
+    told = {
+        "fileId": video.id,
+        "fileName": video.name,
+        "fileUrl": video.url,
+        "coverUrl": video.cover,
+        "author": "",
+        "sourceType": "ServerUpload",
+        "sourceContext": "",
+        "streamId": "",
+    }
+    if upload.procedure:
+        steps = procedure.preset_steps(upload.procedure)
+        task_id = f"{service.settings.app_id}-mango"
+        told["procedureTaskId"] = tasks.start(service, "procedure", steps, task_id=task_id, file_id=video.id).id
+    service.emit("NewFileUpload", told)
+
+
+def _forget(service: Service) -> None:
+    """Drop the sessions that are too old to be committed; the oldest are in front."""
+    horizon, uploads = service.clock.now() - MEMORY, service.state.uploads
+    while uploads and (oldest := next(iter(uploads.values()))).applied < horizon:
+        del uploads[oldest.key]
+
+
+SERVES: Serves = {ApplyUpload: apply_upload, CommitUpload: commit_upload}
