@@ -232,7 +232,9 @@ class ProcedureStateChanged(TaskEvent):
     drm: Drm | None = None
     ai_review: Review | None = None
     content_review_list: tuple[UnknownTask, ...] = ()
-    ai_analysis_list: tuple[UnknownTask, ...] = Field((), alias="aIAnalysisList")
+    ai_analysis_list: tuple[UnknownTask, ...] = Field(
+        default=(), validation_alias="aIAnalysisList", serialization_alias="aIAnalysisList"
+    )
     process_task_list: tuple[AnySubTask, ...] = ()
 
     @property

@@ -159,8 +159,8 @@ class Review(Detail):
 class PornImage(Detail):
     """A picture that PorncheckComplete points at; pic_time is a text like 05:10:26."""
 
-    pic_time: str | None = Field(None, alias="pic_time")
-    pic_url: str | None = Field(None, alias="pic_url")
+    pic_time: str | None = Field(default=None, validation_alias="pic_time", serialization_alias="pic_time")
+    pic_url: str | None = Field(default=None, validation_alias="pic_url", serialization_alias="pic_url")
 
 
 class Mosaic(Detail):
