@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -39,6 +40,7 @@ class Service:
 
     store: Store
     limiter: Limiter
+    session: aiohttp.ClientSession
     vod: Vod
 
 
@@ -68,7 +70,7 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
                 timeout=settings.calls.timeout,
                 retries=settings.calls.retries,
             )
-            yield Service(store, limiter, vod)
+            yield Service(store, limiter, session, vod)
 
 
 def open_journal(settings: Settings, *, sole: bool) -> Any:
@@ -93,6 +95,12 @@ def cloud_account(settings: Settings) -> Account:
         sub_app_id=account.sub_app_id,
         signature_method=account.signature_method,
     )
+
+
+def shipped_handlers() -> Path:
+    """The folder of the handlers that come with vodworker: in a wheel inside the package, in a checkout beside it."""
+    packed = Path(__file__).parent / "_shipped"
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "handlers"
 
 
 def load_handlers(settings: Settings) -> Router:

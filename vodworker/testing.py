@@ -55,7 +55,8 @@ class JumpingSelector(selectors.BaseSelector):
             return ready
         if self._loop.jobs or timeout is None:
             return self._real.select(None)
-        ready = self._real.select(self._in_transit)
+        sockets = len(self._real.get_map()) > 1  # more than the loop's own, over which threads wake it
+        ready = self._real.select(self._in_transit if sockets else 0)
         if not ready:
             self._loop.now += timeout
         return ready

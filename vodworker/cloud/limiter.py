@@ -160,9 +160,10 @@ class Bucket:
             self._work.clear()
             await self._take_back()
             wait = await self._hand_out()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._work.wait()
+            if not self._closing:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._work.wait()
 
     async def _take_back(self) -> None:
         while self._returned:

@@ -62,8 +62,8 @@ class Pace:
     """One of the queue's two actions, kept under its ceiling.
 
     The throttle counts calls by their start in a sliding log; its period is stretched by the timeout, because a call
-    may arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so a
-    lock lets them in one at a time. The bucket behind it knows what other processes and an earlier run have spent.
+    may arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so
+    a lock lets them in one at a time. The bucket behind it knows what other processes and an earlier run have spent.
     """
 
     def __init__(self, limiter: Limiter, action: str, limit: int, timeout: float) -> None:

@@ -1,0 +1,292 @@
+"""Ceilings: never more than the allowed calls of an action in any 60 s at the service, and nearly all of them used."""
+
+import asyncio
+import random
+from bisect import bisect_right
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from vodworker.cloud.limiter import FIRST_PAUSE, WINDOW, Limiter
+from vodworker.errors import Refused, Throttled, Unreachable
+from vodworker.journal.port import Store, Token
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.testing import in_virtual_time
+
+TIMEOUT = 15.0
+
+
+@asynccontextmanager
+async def memory() -> AsyncGenerator[Store]:
+    """A store whose clock is the loop's."""
+    clock = asyncio.get_running_loop().time
+    async with open_sqlite(":memory:", now=lambda: 1000.0 + clock()) as store:
+        yield store
+
+
+@asynccontextmanager
+async def limiter(limit: int = 3) -> AsyncGenerator[Limiter]:
+    async with memory() as store, Limiter(store, limit=lambda _: limit, hold=TIMEOUT) as line:
+        yield line
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def most_in_window(arrivals: list[float]) -> int:
+    """The most arrivals in any span of 60 s, its beginning not counted."""
+    ordered = sorted(arrivals)
+    return max((bisect_right(ordered, at) - bisect_right(ordered, at - WINDOW) for at in ordered), default=0)
+
+
+async def spend(line: Limiter, *, lasting: float = 0.0, log: list[float] | None = None) -> None:
+    """One call of `lasting` seconds; notes when it starts."""
+    async with line.token("ProcessFile"):
+        if log is not None:
+            log.append(now())
+        await asyncio.sleep(lasting)
+
+
+@in_virtual_time
+async def test_a_full_burst_goes_at_once() -> None:
+    """As many calls as the ceiling allows wait for nothing."""
+    async with limiter(3) as line:
+        for _ in range(3):
+            await spend(line)
+
+        assert 0.0 == now()
+
+
+@in_virtual_time
+async def test_a_token_returns_a_window_after_its_call_ended() -> None:
+    """A spent token comes back 60 s after the end of the call that spent it, not after its start."""
+    async with limiter(1) as line:
+        await spend(line, lasting=7.0)
+        await spend(line)
+
+        assert 7.0 + WINDOW == pytest.approx(now(), abs=0.01)
+
+
+@in_virtual_time
+async def test_a_token_whose_call_was_never_seen_to_end_returns_after_its_timeout() -> None:
+    """What a crash left out comes back 60 s after the latest instant at which the call could have arrived."""
+    async with memory() as store:
+        assert isinstance(await store.take("ProcessFile", limit=1, hold=TIMEOUT + WINDOW), Token)
+        async with Limiter(store, limit=lambda _: 1, hold=TIMEOUT) as line:
+            await spend(line)
+
+            assert TIMEOUT + WINDOW == pytest.approx(now(), abs=0.01)
+
+
+@in_virtual_time
+async def test_a_restart_forgets_no_token() -> None:
+    """A limiter that is opened on the same store waits for the calls of the one before it."""
+    async with memory() as store:
+        for due in (0.0, WINDOW):
+            async with Limiter(store, limit=lambda _: 2, hold=TIMEOUT) as line:
+                await spend(line)
+                await spend(line)
+
+                assert due == pytest.approx(now(), abs=0.01)
+
+
+@in_virtual_time
+async def test_waiters_are_served_in_the_order_they_came() -> None:
+    """First come, first served, also when some of those who wait give up."""
+    served: list[int] = []
+
+    async def call(line: Limiter, number: int) -> None:
+        async with line.token("ProcessFile"):
+            served.append(number)
+
+    async with limiter(2) as line, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call(line, number)) for number in range(8)]
+        await asyncio.sleep(1)
+        tasks[3].cancel()
+        tasks[6].cancel()
+
+    assert [0, 1, 2, 4, 5, 7] == served
+
+
+@in_virtual_time
+async def test_a_waiter_that_gives_up_leaves_no_trace() -> None:
+    """The token that a cancelled waiter would have had is free for the next at once, whenever it gives up."""
+    for patience in (0.0, 0.5, 1.0, 1.5, 59.9999, 60.0, 60.0001):
+        async with limiter(1) as line:
+            await spend(line)
+            begun = now()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await spend(line, lasting=1000)
+            if now() - begun < WINDOW - 0.01:
+                await spend(line)
+
+                assert begun + WINDOW == pytest.approx(now(), abs=0.01)
+
+
+@in_virtual_time
+async def test_actions_do_not_share_tokens() -> None:
+    """A full bucket harms nobody else."""
+    async with limiter(1) as line:
+        await spend(line)
+        async with line.token("ConcatVideo"):
+            pass
+
+        assert 0.0 == now()
+
+
+@in_virtual_time
+async def test_a_long_wait_is_told_once() -> None:
+    """A wait of more than a second says the place in the line and the expected wait."""
+    async with limiter(1) as line:
+        await spend(line)
+        with capture_logs() as told:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(2):
+                    group.create_task(spend(line))
+
+    facts = [(line["event"], line["place"], round(line["expected"])) for line in told]
+    assert [("call.waiting", 1, 59), ("call.waiting", 2, 119)] == facts
+
+
+@in_virtual_time
+async def test_a_throttled_bucket_closes_and_reopens_gently() -> None:
+    """After a 4400 nobody goes for a while; then one call at a time, until the service takes one."""
+    starts: list[float] = []
+
+    async def throttled(line: Limiter) -> None:
+        with suppress(Throttled):
+            async with line.token("ProcessFile"):
+                starts.append(now())
+                await asyncio.sleep(0.1)
+                raise Throttled("ProcessFile", code=4400)
+
+    async with limiter(100) as line:
+        await throttled(line)
+        await throttled(line)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(spend(line, lasting=2.0, log=starts))
+
+    first = FIRST_PAUSE + 0.1
+    second = first + 2 * FIRST_PAUSE + 0.1
+    assert [0.0, first, second, second + 2.0, second + 2.0] == pytest.approx(starts, abs=0.01)
+
+
+@in_virtual_time
+async def test_an_answer_that_refuses_the_call_reopens_the_bucket() -> None:
+    """Any answer but 4400 shows that the ceiling is no longer in the way; no answer shows nothing."""
+    starts: list[float] = []
+    errors: list[Exception] = [
+        Throttled("ProcessFile", code=4400),
+        Unreachable("ProcessFile", "the connection broke"),
+        Refused("ProcessFile", code=10008),
+    ]
+    async with limiter(100) as line:
+        for error in errors:
+            with pytest.raises(type(error)):
+                async with line.token("ProcessFile"):
+                    starts.append(now())
+                    raise error
+        await spend(line, log=starts)
+
+    assert [0.0, FIRST_PAUSE, FIRST_PAUSE, FIRST_PAUSE] == pytest.approx(starts, abs=0.01)
+
+
+@in_virtual_time
+async def test_it_shows_who_waits() -> None:
+    """Its repr and `waiting` name the buckets and the length of their lines."""
+    async with limiter(1) as line:
+        assert "<Limiter unused>" == repr(line)
+
+        await spend(line)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+                group.create_task(spend(line))
+                await asyncio.sleep(1)
+                assert {"ProcessFile": 1} == line.waiting()
+                assert "<Limiter <Bucket ProcessFile of 1, 1 waiting>>" == repr(line)
+
+
+async def at_the_service(seed: int, *, limit: int, callers: int, span: float) -> list[float]:
+    """The instants at which calls arrive, when `callers` call without a pause for `span` seconds.
+
+    Most requests take 5 to 60 ms, three in a hundred up to their timeout; each arrives at some instant of its life. Some
+    are cancelled, some fail, and now and then the process is killed: its tokens stay out, and another one begins.
+    """
+    chance = random.Random(seed)
+    arrivals: list[float] = []
+
+    def latency() -> float:
+        return chance.uniform(0.005, 0.060) if chance.random() < 0.97 else chance.uniform(0.060, TIMEOUT)
+
+    async def call(line: Limiter) -> None:
+        async with line.token("ProcessFile"):
+            lasting = latency()
+            arrivals.append(now() + chance.random() * lasting)
+            await asyncio.sleep(lasting)
+
+    async def caller(line: Limiter) -> None:
+        while now() < end:
+            if chance.random() < 0.1:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(chance.expovariate(1 / 20)):
+                        await call(line)
+            else:
+                await call(line)
+
+    end = span
+    async with memory() as store:
+        while now() < end:
+            async with Limiter(store, limit=lambda _: limit, hold=TIMEOUT) as line:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(chance.uniform(0, span)), asyncio.TaskGroup() as group:
+                        for _ in range(callers):
+                            group.create_task(caller(line))
+                if chance.random() < 0.5:  # killed between taking tokens and hearing of their calls' ends
+                    for _ in range(chance.randrange(limit)):
+                        if isinstance(await store.take("ProcessFile", limit=limit, hold=TIMEOUT + WINDOW), Token):
+                            arrivals.append(now() + chance.uniform(0, TIMEOUT))
+    return arrivals
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), limit=st.integers(1, 12), callers=st.integers(1, 16))
+def test_never_over_the_ceiling_as_the_service_counts(seed: int, limit: int, callers: int) -> None:
+    """Whatever the network, cancellations and kills do, no 60 s at the service see more calls than allowed."""
+    arrivals = in_virtual_time(at_the_service)(seed, limit=limit, callers=callers, span=300.0)
+
+    assert most_in_window(arrivals) <= limit
+
+
+def test_nearly_all_of_the_ceiling_is_used() -> None:
+    """With work always waiting, at least 98 % of the allowance is used in the long run."""
+
+    @in_virtual_time
+    async def run() -> list[float]:
+        chance = random.Random(7)
+        arrivals: list[float] = []
+
+        async def caller(line: Limiter) -> None:
+            while now() < span:
+                async with line.token("ProcessFile"):
+                    slow = chance.random() < 0.03
+                    lasting = chance.uniform(0.060, TIMEOUT) if slow else chance.uniform(0.005, 0.060)
+                    arrivals.append(now() + chance.random() * lasting)
+                    await asyncio.sleep(lasting)
+
+        async with limiter(100) as line, asyncio.TaskGroup() as group:
+            for _ in range(30):
+                group.create_task(caller(line))
+        return arrivals
+
+    span = 20 * WINDOW
+    arrivals = [at for at in run() if at < span]
+
+    assert most_in_window(arrivals) <= 100
+    assert 0.98 <= len(arrivals) / (100 * span / WINDOW)
