@@ -3,9 +3,17 @@
 from dataclasses import replace
 
 from vodworker.api.files import CreateVodTags, DeleteVodFile, DeleteVodTags, ModifyVodInfo
-from vodworker.emulator import library
+from vodworker.api.video_info import GetVideoInfo
+from vodworker.emulator import info, library
 from vodworker.emulator.refusal import ILLEGAL, Refusal
 from vodworker.emulator.service import Serves, Service
+from vodworker.emulator.state import Json
+
+
+async def get_video_info(service: Service, call: GetVideoInfo) -> Json:
+    """What is known of a file, all of it or the parts that are asked for."""
+    told = info.told(library.find(service, call.file_id, call), service.state.classes)
+    return {name: part for name, part in told.items() if call.info_filter is None or name in call.info_filter}
 
 
 async def modify_vod_info(service: Service, call: ModifyVodInfo) -> None:
@@ -44,6 +52,7 @@ async def delete_vod_file(service: Service, call: DeleteVodFile) -> None:
 
 
 SERVES: Serves = {
+    GetVideoInfo: get_video_info,
     ModifyVodInfo: modify_vod_info,
     CreateVodTags: create_vod_tags,
     DeleteVodTags: delete_vod_tags,
