@@ -691,6 +691,13 @@ def test_whole_procedure_can_be_made() -> None:
     assert event.ai_analysis_list == again.ai_analysis_list
 
 
+def test_event_is_shown_by_what_was_said() -> None:
+    """An event printed is its class and the fields that came with it, unknown ones too."""
+    event = decode(b'{"eventType":"ClipComplete","data":{"fileInfo":{"status":4},"mood":1}}')
+
+    assert "ClipComplete(file_info=OutputFile(status=4), mood=1)" == repr(event)
+
+
 def test_events_are_frozen() -> None:
     """Nobody changes what happened."""
     event = NewFileUpload(file_id="1")

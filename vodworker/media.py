@@ -4,6 +4,7 @@ Everything is optional, unknown fields are kept, and a field of the wrong kind c
 of the manual differ in what they send.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -28,6 +29,11 @@ class Detail(Part):
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         return _leniently(handler, data)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Only what was said: most fields are absent most of the time."""
+        silent = type(self).model_fields.keys() - self.model_fields_set
+        return ((name, value) for name, value in super().__repr_args__() if name not in silent)
 
 
 def _leniently(handler: ModelWrapValidatorHandler[DetailT], data: Any) -> DetailT:
