@@ -11,25 +11,37 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check format lint types more-types shell shape bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this machine, and a report: under two minutes
+demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this machine, and a report
 	@$(BIN)/vodworker demo
 
 test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with branch coverage
 	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term
 
-check: $(VENV)/dev.stamp  ## What can be judged without running the program: format, lint, types, locks, package
-	$(BIN)/ruff format --check --quiet .
-	$(BIN)/ruff check --quiet .
-	$(BIN)/shellcheck .ci/run
-	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/pytest --quiet --no-header tests/test_architecture.py tests/test_repository.py
+check: format lint types more-types shell shape  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check --quiet .
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check --quiet .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+more-types: $(VENV)/dev.stamp
+	$(BIN)/pyright
+
+shell: $(VENV)/dev.stamp
+	$(BIN)/shellcheck .ci/run
+
+shape: $(VENV)/dev.stamp
+	$(BIN)/pytest --quiet tests/test_architecture.py tests/test_repository.py
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
 	@$(BIN)/python -m bench
