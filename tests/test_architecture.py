@@ -85,6 +85,10 @@ KEPT = {  # a library that only these rooms may know
 ALLOWED: Mapping[tuple[str, str], str] = {  # (file, rule): why it may; one that nobody needs any more is an error
     ("vodworker/router.py", "broad_except"): "the plug-in door: whatever a plug-in raises becomes an outcome",
     ("vodworker/cloud/client.py", "sleep"): "waits out a backoff before the same call again; a stop cancels it",
+    ("vodworker/cloud/store.py", "sleep"): "waits out a backoff before the same part again",
+    ("vodworker/worker/loop.py", "sleep"): "sweeps at intervals: only the time says when",
+    ("vodworker/worker/take_in.py", "sleep"): "waits out a backoff before the next pull or confirmation",
+    ("vodworker/worker/work_off.py", "sleep"): "renews leases: only the time says when",
 }
 
 
