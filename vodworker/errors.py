@@ -85,6 +85,19 @@ class Throttled(Refused):
     """The service counted more calls of the action than its ceiling allows."""
 
 
+class UploadError(VodworkerError):
+    """A file did not get into the library.
+
+    `file` is the one that the message is about, `step` is how far it came: read, apply, send or commit.
+    """
+
+    def __init__(self, file: str, step: str, message: str, *, retryable: bool = False) -> None:
+        self.file = file
+        self.step = step
+        self.retryable = retryable
+        super().__init__(f"{file}: {step}: {message}")
+
+
 THROTTLED = 4400
 DENIED = frozenset({4100, 4101, 4102, 4103, 4104, 4105, 4106, 4110, 4300, 4500})
 TRANSIENT = frozenset({THROTTLED, 6000, 6200, 1001, 2000})  # internal errors and "not now", in the service's own words

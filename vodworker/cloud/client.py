@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -12,7 +12,9 @@ import aiohttp
 import structlog
 
 from vodworker.api.action import Action, Reply
+from vodworker.cloud.account import Account
 from vodworker.cloud.limiter import Limiter
+from vodworker.cloud.upload import Progress, Uploaded, upload
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
 from vodworker.sign import signed
@@ -24,35 +26,6 @@ Ask = Callable[[], Awaitable[None]]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whose calls these are, and where they go. The keys are not in its repr."""
-
-    endpoint: str
-    secret_id: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
-    region: str = "gz"
-    sub_app_id: int | None = None
-    signature_method: str = "HmacSHA256"
-
-    def common(self, action: str, *, timestamp: int, nonce: int) -> dict[str, str]:
-        """The parameters that every request carries, but for the signature."""
-        common = {
-            "Action": action,
-            "Region": self.region,
-            "Timestamp": str(timestamp),
-            "Nonce": str(nonce),
-            "SecretId": self.secret_id,
-            "SignatureMethod": self.signature_method,
-        }
-        if self.token:
-            common["Token"] = self.token
-        if self.sub_app_id is not None:
-            common["SubAppId"] = str(self.sub_app_id)
-        return common
 
 
 class Vod:
@@ -76,7 +49,7 @@ class Vod:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
-        self._account = account
+        self.account = account
         self._limiter = limiter
         self._nonces = nonces
         self._random = random
@@ -87,7 +60,7 @@ class Vod:
         self._host, self._path = url.netloc, url.path
 
     def __repr__(self) -> str:
-        return f"<Vod {self._account.endpoint}>"
+        return f"<Vod {self.account.endpoint}>"
 
     async def call(self, action: Action[R], *, sending: Ask | None = None) -> R:
         """Send an action and return its reply; waits for a token of its ceiling first.
@@ -115,6 +88,18 @@ class Vod:
             else:
                 return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
 
+    async def upload(
+        self,
+        path: str | PathLike[str],
+        *,
+        name: str | None = None,
+        cover: str | PathLike[str] | None = None,
+        procedure: str | None = None,
+        progress: Progress | None = None,
+    ) -> Uploaded:
+        """Bring a file of this machine into the library; see `vodworker.cloud.upload.upload`. Raises `UploadError`."""
+        return await upload(self, self._session, path, name=name, cover=cover, procedure=procedure, progress=progress)
+
     async def _send(self, action: str, params: Mapping[str, str], sending: Ask | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""
         async with self._limiter.token(action):
@@ -136,15 +121,15 @@ class Vod:
 
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
         """Sign and send one request, and return the reply's JSON object. No token, no retry."""
-        common = self._account.common(action, timestamp=int(self._now()), nonce=self._nonces())
+        common = self.account.common(action, timestamp=int(self._now()), nonce=self._nonces())
         form = signed(
-            {**params, **common}, secret_key=self._account.secret_key, method="POST", host=self._host, path=self._path
+            {**params, **common}, secret_key=self.account.secret_key, method="POST", host=self._host, path=self._path
         )
         with translated(action, within):
             async with (
                 asyncio.timeout(within),
                 self._session.post(
-                    self._account.endpoint, data=urlencode(form), headers=FORM, allow_redirects=False
+                    self.account.endpoint, data=urlencode(form), headers=FORM, allow_redirects=False
                 ) as response,
             ):
                 body = await response.read()

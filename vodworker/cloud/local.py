@@ -1,0 +1,96 @@
+"""A file of this machine on its way into the library: held open, and read in small pieces."""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vodworker.errors import UploadError
+
+CHUNK = 256 * 1024  # bytes read at once: what an upload holds in memory is a few of these
+
+# Formats that the service takes, by suffix.
+VIDEOS = frozenset(
+    {
+        *("3g2", "3gp", "asf", "asx", "avi", "dat", "f4v", "flv", "m3u8", "m4v", "mkv", "mov", "mp4", "mp4v", "mpe"),
+        *("mpeg", "mpg", "mxf", "ogg", "ogv", "qt", "ram", "rm", "rmvb", "ts", "vob", "webm", "wm", "wmv"),
+        *("aac", "amr", "flac", "m4a", "mp3", "ra", "wav", "wma"),  # sound alone
+    }
+)
+COVERS = frozenset({"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
+
+
+class LocalFile:
+    """A file that stays the same file until its block ends, whatever its name is given to meanwhile.
+
+    type: its suffix without the dot, in lower case. size: bytes.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.type = path.suffix[1:].lower()
+        self._descriptor = descriptor
+        self._stamp = _stamp(os.fstat(descriptor))
+        self.size = self._stamp[0]
+        self._trouble: OSError | None = None
+
+    def __repr__(self) -> str:
+        return f"<LocalFile {self.path}, {self.size} bytes>"
+
+    async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes]:
+        """The bytes of one part, in pieces. Raises when the file ends too early or cannot be read; see `check`."""
+        end = start + length
+        while start < end:
+            try:
+                chunk = await asyncio.to_thread(os.pread, self._descriptor, min(CHUNK, end - start), start)
+            except OSError as error:
+                self._trouble = error
+                raise
+            if not chunk:
+                self.check()
+            start += len(chunk)
+            yield chunk
+
+    def check(self) -> None:
+        """Raise `UploadError` unless the file could be read, and is as it was when it was opened."""
+        if self._trouble:
+            raise unreadable(self.path, self._trouble)
+        if _stamp(os.fstat(self._descriptor)) != self._stamp:
+            raise UploadError(
+                str(self.path), "read", "it was changed while it was read; upload it when nothing writes to it any more"
+            )
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
+
+
+def unreadable(path: Path, error: OSError) -> UploadError:
+    """What the system says about a file, as our error."""
+    return UploadError(str(path), "read", f"{error.strerror or error}; give a file that can be read")
+
+
+@contextmanager
+def local_file(path: Path, *, types: frozenset[str]) -> Generator[LocalFile]:
+    """Open a file for its upload. Raises `UploadError` when it is not one of these types, empty or not readable."""
+    suffix = path.suffix[1:].lower()
+    if suffix not in types:
+        shown = f".{suffix} is no format" if suffix else "it has no suffix, so it is of no format"
+        known = ", ".join(sorted(types))
+        raise UploadError(str(path), "read", f"{shown} that the service takes here; it takes {known}")
+    try:
+        # Not blocking: the name may be a pipe's, whose opening would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UploadError(str(path), "read", "it is not a file; give the files themselves")
+        if not found.st_size:
+            raise UploadError(str(path), "read", "it is empty; give a file that is written completely")
+        yield LocalFile(path, descriptor)
+    finally:
+        os.close(descriptor)
