@@ -73,14 +73,12 @@ FIELDS: dict[str, str] = {
     "failures": "how many times it failed in a row",
     "outage": "seconds from the first failure to the recovery",
     "grace": "seconds that running handlers are given to finish",
-    "signal": "name of the signal",
     "running": "how many handlers are running",
     "version": "version of vodworker, or of the journal's schema where the journal speaks",
     "endpoint": "where the service is",
     "journal": "where the journal is, without its password",
     "handlers": "names of the handlers",
     "streams": "long polls at once",
-    "listen": "address on which it answers",
     "logger": "name of the library's logger",
     "message": "what was said, in the speaker's words",
     "exception": "the traceback",
@@ -92,7 +90,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
         ("version", "endpoint", "journal", "handlers", "streams"),
         "The daemon has read its settings and begins.",
     ),
-    "worker.ready": LogEvent("info", ("open", "took"), "The journal is open, the handlers are loaded, pulling begins."),
+    "worker.ready": LogEvent("info", ("open",), "The journal is open, the handlers are loaded, pulling begins."),
     "worker.paused": LogEvent(
         "warning",
         ("open", "limit"),
@@ -101,14 +99,9 @@ LOG_EVENTS: dict[str, LogEvent] = {
     ),
     "worker.resumed": LogEvent("info", ("open",), "The backlog is small enough again: pulling goes on."),
     "worker.stopping": LogEvent(
-        "info", ("signal", "running", "grace"), "A stop was asked for: no more pulling, running handlers may finish."
+        "info", ("running", "grace"), "A stop was asked for: no more pulling, running handlers may finish."
     ),
-    "worker.stopped": LogEvent(
-        "info", ("running", "took"), "The daemon is done; what was unfinished is in the journal."
-    ),
-    "worker.failed": LogEvent(
-        "critical", ("error",), "The daemon cannot go on and ends with exit code 1.", "Mend what the error names."
-    ),
+    "worker.stopped": LogEvent("info", ("open", "took"), "The daemon is done; what was unfinished is in the journal."),
     "pull.failed": LogEvent(
         "warning",
         ("code", "error", "failures", "after"),
@@ -129,12 +122,6 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "No handler hears this type of event; it is kept in the journal and confirmed.",
         "Write a handler for it, or @on(Event) for all types, if it matters.",
     ),
-    "event.undecoded": LogEvent(
-        "warning",
-        ("event_id", "event_type", "key", "error"),
-        "The event is not as documented; it is kept whole and handed on as Unknown.",
-        "Tell the project: the service has changed.",
-    ),
     "event.duplicate": LogEvent(
         "info", ("event_id", "event_type", "key"), "The service delivered again what the journal already has."
     ),
@@ -153,7 +140,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "Handles were too old to be confirmed; their events will be delivered again and recognised.",
         "If it is frequent, the machine or its disk is overloaded.",
     ),
-    "handler.started": LogEvent("info", (*IDENTIFIERS, "age"), "A handler begins with an event."),
+    "handler.started": LogEvent("debug", (*IDENTIFIERS, "age"), "A handler begins with an event."),
     "handler.done": LogEvent("info", (*IDENTIFIERS, "took"), "The event is handled."),
     "handler.retry": LogEvent(
         "warning",
@@ -208,7 +195,6 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "The service counted more calls than its ceiling, although we kept to ours.",
         "Another program uses the account, or its ceiling is lower than limits says.",
     ),
-    "journal.opened": LogEvent("info", ("journal", "version", "open"), "The journal is open."),
     "journal.migrated": LogEvent(
         "info", ("journal", "version", "took"), "The journal's schema was brought up to date."
     ),
@@ -220,7 +206,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "The journal cannot do its work; the process ends with exit code 1.",
         "Look at the disk: space, permissions, health.",
     ),
-    "emulator.started": LogEvent("info", ("listen",), "The emulator answers."),
+    "emulator.started": LogEvent("info", ("endpoint",), "The emulator answers."),
     "emulator.stopped": LogEvent("info", ("took",), "The emulator is done."),
     "emulator.refused": LogEvent("info", ("action", "code", "error"), "The emulator refused a request."),
     "library.spoke": LogEvent(

@@ -1,0 +1,26 @@
+"""The command line: one group, and a file for each command or family of commands."""
+
+import click
+
+from vodworker.cli.emulator import emulator
+from vodworker.cli.manners import Polite
+from vodworker.cli.run import run
+
+
+@click.group(cls=Polite, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="vodworker", message="%(version)s")
+def cli() -> None:
+    """Handle the events of Tencent Cloud VOD: nothing lost, nothing paid for twice, never over a ceiling.
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong settings or handlers.
+    """  # noqa: D301  # \b keeps click from wrapping the lines below it
+
+
+for command in (run, emulator):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The console script."""
+    cli()

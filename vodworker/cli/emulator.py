@@ -1,0 +1,75 @@
+"""`vodworker emulator`: the service on this machine."""
+
+import asyncio
+
+import click
+
+from vodworker.app import stop_on_signals
+from vodworker.config import Address, address
+from vodworker.emulator import Empty, Emulator, Settings
+from vodworker.log import log, setup
+
+STANDARD = Settings()
+
+
+def _listen(_context: click.Context, _option: click.Parameter, text: str) -> Address:
+    try:
+        return address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(
+    epilog="Example: vodworker emulator --speed 10, and in the settings file: [account] endpoint ="
+    ' "http://127.0.0.1:8787", secret_id = "test-secret-id", secret_key = "test-secret-key"'
+)
+@click.option(
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:8787", show_default=True, callback=_listen, help="Port 0: any."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of tasks: 10 is ten times as fast.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=STANDARD.batch,
+    show_default=True,
+    help="Events in one reply at most.",
+)
+@click.option(
+    "--hold",
+    type=click.FloatRange(min=0),
+    default=STANDARD.hold,
+    show_default=True,
+    help="Seconds a pull waits for an event.",
+)
+@click.option(
+    "--empty",
+    type=click.Choice([it.value for it in Empty]),
+    default=STANDARD.empty.value,
+    show_default=True,
+    help="How an empty queue is told: code 4000, an empty list, or no list.",
+)
+@click.option("--partial-confirm", is_flag=True, help="Confirm the live handles of a batch that has dead ones.")
+@click.option("--seed", type=int, help="Make the same ids in each run.")
+def emulator(*, listen: Address, empty: str, **options: float | None) -> None:
+    """Be the service, on this machine.
+
+    Its queue, uploads, tasks and ceilings, as far as they are known, until SIGTERM or Ctrl-C.
+    """
+    setup()
+    asyncio.run(_serve(listen, Settings(empty=Empty(empty), **options)))  # type: ignore[arg-type]  # as click checked
+
+
+async def _serve(listen: Address, settings: Settings) -> None:
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with stop_on_signals(0) as stop:
+        async with Emulator.serve(listen.host, listen.port, settings=settings) as service:
+            log.info("emulator.started", endpoint=service.url)
+            await stop.wait()
+    log.info("emulator.stopped", took=round(clock() - started, 1))

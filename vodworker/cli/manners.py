@@ -1,0 +1,90 @@
+"""How every command begins and ends: its settings, its output, and its errors as messages and exit codes."""
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from vodworker.api import ACTIONS
+from vodworker.config import Given, Key, Settings, load
+from vodworker.errors import ConfigError, VodworkerError
+from vodworker.log import setup
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Failed(click.ClickException):
+    """The end of a command that did not do what it should: a message on stderr, and exit code 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """The message as it is, a line for each problem."""
+        click.echo(self.message, file=file or sys.stderr)
+
+
+class Unusable(Failed):
+    """The end of a command that cannot begin with these settings or handlers."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h: a supervisor must not try again
+
+
+class Polite(click.Group):
+    """A group whose commands end in a message, and not in a traceback, when the mistake is not ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with failures():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def failures() -> Generator[None]:
+    """Make messages and exit codes of our errors; any other is a fault of vodworker and keeps its traceback."""
+    try:
+        yield
+    except VodworkerError as error:
+        raise failed([error]) from error
+    except BaseExceptionGroup as group:
+        ours, others = group.split(VodworkerError)
+        if ours is None or others is not None:
+            raise
+        raise failed(list(leaves(ours))) from group
+
+
+def failed(errors: Sequence[VodworkerError]) -> Failed:
+    """One end for all of these errors."""
+    kind = Unusable if any(isinstance(error, ConfigError) for error in errors) else Failed
+    return kind("\n".join(map(str, errors)))
+
+
+def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError]:
+    """The errors in a group of groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+def config_option(command: Command) -> Command:
+    """`--config FILE`, for `read`."""
+    return click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The settings file; else $VODWORKER_CONFIG, ./vodworker.toml or /etc/vodworker/vodworker.toml.",
+    )(command)
+
+
+def read(config: Path | None, *, handlers: Sequence[Path] = ()) -> Settings:
+    """The settings, those of the command line included: the one place that reads the environment."""
+    flags: dict[Key, Given] = {("handlers", "directories"): Given(list(handlers), "--handlers")} if handlers else {}
+    return load(environ=os.environ, actions=ACTIONS, file=config, flags=flags)  # noqa: TID251  # here it is read
+
+
+def quiet() -> None:
+    """Log to stderr, and only what is wrong: stdout is for what was asked."""
+    setup("console", "warning", stream=sys.stderr.buffer)

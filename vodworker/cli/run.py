@@ -1,0 +1,39 @@
+"""`vodworker run`: the daemon."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from vodworker import app
+from vodworker.cli.manners import config_option, leaves, read
+from vodworker.errors import JournalError
+from vodworker.log import log, setup
+
+
+@click.command(epilog="Example: vodworker run --config /etc/vodworker/vodworker.toml --handlers ./handlers")
+@config_option
+@click.option(
+    "--handlers",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A directory with handler files, in place of handlers.directories; may be repeated.",
+)
+def run(config: Path | None, handlers: Sequence[Path]) -> None:
+    """Handle events: the daemon.
+
+    Pulls events, journals and confirms them, and runs the handlers, until SIGTERM or Ctrl-C; a second one ends it at
+    once.
+    """
+    settings = read(config, handlers=handlers)
+    setup(settings.log.format, settings.log.level)
+    try:
+        code = asyncio.run(app.run(settings))
+    except* JournalError as broken:
+        for error in leaves(broken):
+            log.critical("journal.failed", journal=settings.journal.shown, error=str(error))
+        raise
+    sys.exit(code)
