@@ -593,13 +593,23 @@ def test_null_is_absent() -> None:
     assert ((), None, False) == (event.play_set, event.file_id, event.failed)
 
 
-def test_unreadable_names_do_not_spoil_the_event() -> None:
-    """A name that is no text at all stays in the data and harms no other field."""
-    event = decode(rb'{"eventType":"NewFileUpload","data":{"\ud800":1,"width":"w","fileId":"7"}}')
+def test_half_an_emoji_is_replaced_in_fields_and_kept_in_data() -> None:
+    """Text that could be sent nowhere is mended in the fields, at every depth, and left as it came in the data."""
+    said = rb'{"fileInfo":[{"message":"a\uD83D","status":4}],"m\ud83d":"\ud83d\ude00"}'
+    body = b'{"eventType":"ConcatComplete","data":' + said + b"}"
 
-    assert isinstance(event, NewFileUpload)
-    assert "7" == event.file_id
-    assert {"\ud800": 1, "width": "w", "fileId": "7"} == event.data
+    event = decode(body)
+
+    assert isinstance(event, ConcatComplete)
+    assert ("a\ufffd", 4) == (event.file_info[0].message, event.file_info[0].status)
+    assert {"m\ufffd": "\U0001f600"} == event.model_extra
+    assert {"fileInfo": [{"message": "a\ud83d", "status": 4}], "m\ud83d": "\U0001f600"} == event.data
+    assert "a\ufffd" in event.model_dump_json()
+
+
+def test_name_that_is_no_text_does_not_spoil_a_piece() -> None:
+    """A name with half an emoji is left out, and the other fields are read."""
+    assert MetaData(height=2) == MetaData.model_validate({"\ud83d": 1, "width": "wide", "height": 2})
 
 
 def test_unknown_fields_are_kept() -> None:

@@ -1,7 +1,7 @@
 """What happened: a frozen model for each type of event, and decoding that never raises and never drops.
 
 Pure. An event's attributes are the fields of its `data`, each None (a list: empty) when the service did not send it or
-sent what cannot be read; unknown fields are in `model_extra`, everything is in `data` and `raw`.
+sent what cannot be read; unknown fields are in `model_extra`, everything is in `data` and `raw` as it came.
 """
 
 from collections.abc import Iterator
@@ -304,7 +304,21 @@ def decode(body: bytes) -> Event:
         content = None
     name, data = _opened(content)
     version = cast("dict[str, Any]", content).get("version") if isinstance(content, dict) else None
-    return EVENTS.get(name, Unknown).model_validate(data, context=Envelope(name, _name(version), data, body))
+    fields = _sendable(data) if b"\\ud" in body.lower() else data
+    return EVENTS.get(name, Unknown).model_validate(fields, context=Envelope(name, _name(version), data, body))
+
+
+def _sendable(value: Any) -> Any:
+    """A value with U+FFFD for each lone surrogate (half an emoji, cut off): no request, file or log can hold one."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_sendable(inner) for inner in value]
+        case dict():
+            return {_sendable(name): _sendable(inner) for name, inner in value.items()}
+        case _:
+            return value
 
 
 def peek(content: object) -> tuple[str, str]:
