@@ -32,6 +32,7 @@ class Room(NamedTuple):
 
 
 HOUSE = (
+    Room("codes", BEDROCK, "bedrock"),
     Room("errors", BEDROCK, "bedrock"),
     Room("outcome", BEDROCK, "bedrock"),
     Room("wire", BEDROCK, "bedrock"),
@@ -39,7 +40,6 @@ HOUSE = (
     Room("media", BEDROCK, "bedrock"),
     Room("api", WORDS, "api"),
     Room("events", WORDS, "events"),
-    Room("codes", WORDS, "codes"),
     Room("journal.port", WORDS, "port"),  # what is asked of a store is words; how a store does it is an edge
     Room("cloud", EDGES, "cloud"),
     Room("journal", EDGES, "journal"),
@@ -55,7 +55,8 @@ HOUSE = (
     Room("emulator", ANNEX, "emulator"),
     Room("", FRONT, "front"),  # the package itself: the names that plug-ins import; nothing inside imports it
 )
-PUBLIC = frozenset({"vodworker", "vodworker.api", "vodworker.events"})  # all that a plug-in may import of ours
+# All that a plug-in may import of ours.
+PUBLIC = frozenset({"vodworker", "vodworker.api", "vodworker.codes", "vodworker.events"})
 
 IMPURE = (  # what bedrock and words may not touch: clocks, chance, I/O and the event loop
     *(

@@ -6,6 +6,8 @@ again unchanged, can end better.
 
 from collections.abc import Sequence
 
+from vodworker.codes import explain
+
 
 class VodworkerError(Exception):
     """The root of the tree; its message names the thing, the value and the remedy."""
@@ -74,7 +76,7 @@ class Refused(CallError):
     @property
     def retryable(self) -> bool:  # type: ignore[override]  # a class attribute elsewhere, a question to the code here
         """Whether the service may do later what it refuses now."""
-        return self.code in TRANSIENT
+        return explain(self.code).retryable
 
 
 class Denied(Refused):
@@ -100,7 +102,6 @@ class UploadError(VodworkerError):
 
 THROTTLED = 4400
 DENIED = frozenset({4100, 4101, 4102, 4103, 4104, 4105, 4106, 4110, 4300, 4500})
-TRANSIENT = frozenset({THROTTLED, 6000, 6200, 1001, 2000})  # internal errors and "not now", in the service's own words
 
 
 def refusal(action: str, *, code: int, text: str = "", desc: str = "") -> Refused:
