@@ -1,5 +1,6 @@
 """What all tests share: how hard the property tests try."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from hypothesis import strategies as st
 settings.register_profile("gate", max_examples=100, deadline=None, print_blob=True)
 settings.load_profile("gate")
 
-# The first text of all builds a table of all characters, some seconds of work that is then kept on disk: it is done here,
-# before there are parallel tests that would each do it in their ten seconds.
-st.text().validate()
+
+@pytest.hookimpl(trylast=True)  # hypothesis warns of work before its own turn
+def pytest_sessionstart() -> None:
+    """Make the table of all characters, seconds of work that is kept on disk, outside the ten seconds of any test."""
+    st.text().validate()
