@@ -1,8 +1,10 @@
 """A tiny signed client of the emulator, on `sign` alone: what it sends is what a test says."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -65,6 +67,36 @@ class Caller:
         assert 0 == reply["code"], reply
         return reply
 
+    async def send(self, session: Mapping[str, Any], part: str, body: bytes, *, signature: str | None = None) -> int:
+        """Send the bytes of an upload's video or cover to the object store; the HTTP status."""
+        place = session[part]
+        form = aiohttp.FormData({"op": "upload"})
+        form.add_field("filecontent", body, filename="file")
+        url = f"{self.emulator.origin}/files/v2/{session['storageAppId']}/{session['storageBucket']}"
+        headers = {"Authorization": place["storageSignature"] if signature is None else signature}
+        async with self.http.post(f"{url}{place['storagePath']}", data=form, headers=headers) as response:
+            await response.read()
+            return response.status
+
+    async def upload(self, name: str, body: bytes = b"bytes", **own: object) -> str:
+        """Upload a file and its cover, if one is asked for; its id."""
+        session = await self.good("ApplyUpload", videoType=name.rpartition(".")[2], videoName=name, **own)
+        for part in ("video", "cover"):
+            if part in session:
+                assert 200 == await self.send(session, part, body)
+        return str((await self.good("CommitUpload", vodSessionKey=session["vodSessionKey"]))["fileId"])
+
+    async def events(self, number: int, *, type: str = "") -> list[dict[str, Any]]:  # noqa: A002  # a keyword only
+        """Pull and confirm until there are so many events, of this type if one is named; their contents."""
+        found: list[dict[str, Any]] = []
+        while len(found) < number:
+            reply = await self("PullEvent")
+            pulled = reply.get("eventList", [])
+            if pulled:
+                await self.good("ConfirmEvent", msgHandle=[one["msgHandle"] for one in pulled])
+            found += [one["eventContent"] for one in pulled if one["eventContent"]["eventType"].startswith(type)]
+        return found
+
 
 @pytest.fixture
 def settings() -> Settings:
@@ -72,15 +104,21 @@ def settings() -> Settings:
     return Settings(hold=0.05, seed=1, speed=1000.0)
 
 
-@pytest.fixture
-async def emulator(settings: Settings) -> AsyncIterator[Emulator]:
-    """A running emulator."""
-    async with Emulator.serve(settings=settings) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def call(emulator: Emulator) -> AsyncIterator[Caller]:
-    """A client of it."""
-    async with aiohttp.ClientSession() as http:
+@asynccontextmanager
+async def account(settings: Settings | None = None, state_file: Path | None = None) -> AsyncGenerator[Caller]:
+    """A running emulator and a client of it, where fixtures cannot be had: in virtual time, or twice."""
+    async with Emulator.serve(settings=settings, state_file=state_file) as emulator, aiohttp.ClientSession() as http:
         yield Caller(emulator, http)
+
+
+@pytest.fixture
+async def call(settings: Settings) -> AsyncIterator[Caller]:
+    """A client of a running emulator."""
+    async with account(settings) as caller:
+        yield caller
+
+
+@pytest.fixture
+def emulator(call: Caller) -> Emulator:
+    """The emulator that is called."""
+    return call.emulator
