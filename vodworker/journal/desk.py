@@ -60,19 +60,15 @@ class Row:
                 return f"{self.state}: {self.reason or 'no reason given'}"
 
 
-def confirmation(sent: float | None, accepted: float | None, *, now: float) -> str:
+def confirmation(*, waiting: bool, sent: float | None, now: float) -> str:
     """How far the confirmation of an event has come."""
-    if accepted is not None:
-        return f"accepted {now - accepted:.1f} s ago"
-    if sent is not None:
-        return f"sent {now - sent:.1f} s ago, not known to be accepted"
-    return "never sent"
+    if not waiting:
+        return "accepted"
+    return "never sent" if sent is None else f"sent {now - sent:.1f} s ago, not known to be accepted"
 
 
-def readable(data: bytes | None) -> Any:
-    """Recorded JSON for printing; what is no JSON after all is shown as text, and nothing as None."""
-    if data is None:
-        return None
+def readable(data: bytes) -> Any:
+    """Recorded JSON for printing; what is no JSON after all is shown as text."""
     try:
         return loads(data)
     except ValueError:

@@ -21,21 +21,18 @@ PATIENCE = 5.0  # seconds for another process to end its transaction: ours take 
 SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
     "PRAGMA synchronous = FULL",  # what is committed outlives a power cut
-    "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -8000",  # 8 MB: the hot ends of all tables and indexes
     "PRAGMA journal_size_limit = 67108864",  # a burst may grow the WAL file; afterwards it is cut to 64 MB
 )
-ANCHOR = "SELECT boot, uptime, wall FROM clock"
+ANCHOR = "SELECT boot, uptime, wall FROM journal WHERE boot IS NOT NULL"
+KEEP_ANCHOR = "UPDATE journal SET boot = ?, uptime = ?, wall = ?"
 LATEST = """
 SELECT max(stamp) FROM (
     SELECT recorded AS stamp FROM (SELECT recorded FROM events ORDER BY id DESC LIMIT 1)
-    UNION ALL SELECT max(ended) FROM events WHERE ended IS NOT NULL
     UNION ALL SELECT made FROM (SELECT made FROM calls ORDER BY id DESC LIMIT 1)
     UNION ALL SELECT max(taken) FROM tokens
 )
 """
-FORGET_ANCHOR = "DELETE FROM clock"
-KEEP_ANCHOR = "INSERT INTO clock (boot, uptime, wall) VALUES (?, ?, ?)"
 
 _RIGHTS = "give this user the right to write the file and its directory"
 # What SQLite calls it, what that means, what helps. These befall the whole file; other errors are a statement's own.
@@ -137,7 +134,6 @@ class File:
         latest = db.execute(LATEST).fetchone()[0]
         anchor = anchored(known, self._machine, latest=latest or 0.0)
         if anchor != known:
-            db.execute(FORGET_ANCHOR)
             db.execute(KEEP_ANCHOR, (anchor.boot, anchor.uptime, anchor.wall))
         return lambda: anchor.at(self._machine.uptime())
 

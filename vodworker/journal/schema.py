@@ -8,57 +8,61 @@ from vodworker.errors import JournalError
 APPLICATION = int.from_bytes(b"vodw")  # in the file's header: this database is a vodworker journal
 
 # How the tables answer the hot questions without a scan:
-#   is this body a copy?      events_waiting has the digests of bodies whose confirmation is not known to be accepted
-#   what is due?              entries_due: ready entries by when they are due, running ones by when their lease ends
-#   may this key go on?       of the unfinished entries of one key and handler only the first is ready or running, the
-#                             others are blocked; entries_front lets no second one be, entries_line has the blocked
-#   what can be forgotten?    events_ended
-# Finished entries stand in none of them, so that a million of them cost a claim nothing.
-# Bodies have a table of their own: an event's row is written three more times, and small rows share a page.
+#   is this body a copy?     `waiting` holds the digests of events whose confirmation is not known to be accepted
+#   what is due?             entries_due: ready entries by when they are due, running ones by when their lease ends
+#   may this key go on?      of a key's unfinished entries only the first has the turn and is ready or running; the
+#                            others are blocked. entries_turn keeps a second one out, entries_line has the blocked
+#   how many are there?      the one row of `journal` counts what is kept
+# Finished entries stand in no index at all, so that a million of them cost nothing. An event is written once and never
+# changed; what changes is small and in pages of its own.
+#
+# An entry's number tells its event: event 12 has the entries 12000, 12001 and so on, in the order of its handlers. That
+# spares an index, and numbers in the order of recording are the order of a key. They are never given twice.
 FIRST = (
     """
-    CREATE TABLE clock (
-        boot TEXT NOT NULL, uptime REAL NOT NULL, wall REAL NOT NULL
+    CREATE TABLE journal (
+        last INTEGER NOT NULL,  -- number of the event recorded last
+        events INTEGER NOT NULL, entries INTEGER NOT NULL,  -- how many are kept
+        boot TEXT, uptime REAL, wall REAL  -- the clock's anchor
     )
     """,
+    "INSERT INTO journal (last, events, entries) VALUES (0, 0, 0)",
     """
     CREATE TABLE events (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, key TEXT NOT NULL,
-        recorded REAL NOT NULL, digest BLOB, sent REAL, accepted REAL, ended REAL
+        id INTEGER PRIMARY KEY, recorded REAL NOT NULL, type TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL
     )
     """,
-    "CREATE INDEX events_waiting ON events (digest) WHERE digest IS NOT NULL",
-    "CREATE INDEX events_ended ON events (ended) WHERE ended IS NOT NULL",
     """
-    CREATE TABLE bodies (
-        event INTEGER PRIMARY KEY REFERENCES events ON DELETE CASCADE, body BLOB NOT NULL
+    CREATE TABLE waiting (
+        event INTEGER PRIMARY KEY, digest INTEGER NOT NULL, sent REAL  -- NULL: the confirmation was never sent
     )
     """,
+    "CREATE INDEX waiting_digest ON waiting (digest)",
     """
     CREATE TABLE entries (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, event INTEGER NOT NULL REFERENCES events ON DELETE CASCADE,
-        handler TEXT NOT NULL, key TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('blocked', 'ready', 'running', 'done', 'dead', 'discarded')),
-        since REAL NOT NULL, due REAL NOT NULL,
-        attempt INTEGER NOT NULL DEFAULT 0, fence INTEGER NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '',
-        UNIQUE (event, handler)
+        id INTEGER PRIMARY KEY, handler TEXT NOT NULL, key TEXT NOT NULL,
+        turn TEXT,  -- the key again, where there is one and it is this entry's turn
+        state TEXT NOT NULL,  -- blocked, ready, running, done, dead, discarded
+        since REAL NOT NULL,  -- when it came into this state
+        due REAL NOT NULL,  -- running: the end of its lease
+        attempt INTEGER NOT NULL DEFAULT 0, fence INTEGER NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT ''
     )
     """,
-    "CREATE INDEX entries_due ON entries (handler, due) WHERE state IN ('ready', 'running')",
-    "CREATE UNIQUE INDEX entries_front ON entries (handler, key) WHERE key <> '' AND state IN ('ready', 'running')",
-    "CREATE INDEX entries_line ON entries (handler, key) WHERE state = 'blocked'",
-    "CREATE INDEX entries_failed ON entries (state) WHERE state IN ('dead', 'discarded')",
+    "CREATE INDEX entries_due ON entries (state, handler, due) WHERE state = 'ready' OR state = 'running'",
+    "CREATE UNIQUE INDEX entries_turn ON entries (handler, turn) WHERE turn IS NOT NULL",
+    "CREATE INDEX entries_line ON entries (handler, key, state) WHERE state = 'blocked'",
+    "CREATE INDEX entries_failed ON entries (state) WHERE state = 'dead' OR state = 'discarded'",
     """
     CREATE TABLE calls (
-        id INTEGER PRIMARY KEY, entry INTEGER NOT NULL REFERENCES entries ON DELETE CASCADE,
-        identity TEXT NOT NULL, action TEXT NOT NULL, request BLOB NOT NULL, made REAL NOT NULL,
-        reply BLOB, replied REAL,
+        id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, identity TEXT NOT NULL, action TEXT NOT NULL,
+        made REAL NOT NULL, request BLOB NOT NULL, replied REAL, reply BLOB,
         UNIQUE (entry, identity)
     )
     """,
     """
     CREATE TABLE tokens (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, taken REAL NOT NULL, back REAL NOT NULL
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a late return must not find another's token under its number
+        action TEXT NOT NULL, taken REAL NOT NULL, back REAL NOT NULL
     )
     """,
     "CREATE INDEX tokens_back ON tokens (action, back)",

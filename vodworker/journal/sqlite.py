@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from sqlite3 import Connection
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -35,60 +35,74 @@ SCHEME = "sqlite:///"
 SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that nobody waits long behind it
 SOON = 0.001  # seconds: the least wait that is told, because a timer may fire early by about as much
 
-# record, mark
-FIND_COPY = """
-SELECT id, body FROM events JOIN bodies ON event = id
-WHERE digest = ? AND (sent IS NULL OR sent >= ?) ORDER BY id DESC
-"""
-ADD_EVENT = "INSERT INTO events (type, key, recorded, digest, ended) VALUES (?, ?, ?, ?, ?)"
-ADD_BODY = "INSERT INTO bodies (event, body) VALUES (?, ?)"
-ADD_ENTRY = """
-INSERT INTO entries (event, handler, key, since, due, state)
-SELECT :event, :handler, :key, :now, :now, CASE WHEN :key <> '' AND EXISTS (
-    SELECT 1 FROM entries WHERE handler = :handler AND key = :key AND key <> '' AND state IN ('ready', 'running')
-) THEN 'blocked' ELSE 'ready' END
-"""
-MARK_SENT = "UPDATE events SET sent = ? WHERE id = ? AND accepted IS NULL"
-MARK_ACCEPTED = "UPDATE events SET accepted = ?, digest = NULL WHERE id = ? AND accepted IS NULL"
+PLACES = 1000  # an event's entries are numbered from its own number times this
 
-# claim, keep, settle, release, adopt. A running entry's `due` is the end of its lease.
-FIND_DUE = """
-SELECT entries.id, entries.event, handler, entries.key, body, attempt + 1, fence + 1, ? - recorded
-FROM entries CROSS JOIN events ON events.id = entries.event CROSS JOIN bodies ON bodies.event = entries.event
-WHERE handler = ? AND state IN ('ready', 'running') AND due <= ? ORDER BY due, entries.id LIMIT ?
+# record, mark
+LAST_EVENT = "SELECT last FROM journal"
+FIND_COPY = """
+SELECT id, body FROM waiting JOIN events ON id = event
+WHERE digest = ? AND (sent IS NULL OR sent >= ?) ORDER BY event DESC
 """
-TAKE = """
+FIND_TURN = "SELECT id, state FROM entries WHERE handler = ? AND turn = ?"
+ADD_EVENT = "INSERT INTO events (id, recorded, type, key, body) VALUES (?, ?, ?, ?, ?)"
+ADD_WAITING = "INSERT INTO waiting (event, digest) VALUES (?, ?)"
+ADD_ENTRY = "INSERT INTO entries (id, handler, key, turn, state, since, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
+COUNT_UP = "UPDATE journal SET last = ?, events = events + ?, entries = entries + ?"
+MARK_SENT = "UPDATE waiting SET sent = ? WHERE event = ?"
+MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ?"
+
+# claim, keep, settle, release, adopt
+FIND_DUE, FIND_EXPIRED = (
+    f"""
+    SELECT entries.id, events.id, handler, entries.key, body, attempt + 1, fence + 1, ? - recorded
+    FROM entries CROSS JOIN events ON events.id = entries.id / {PLACES}
+    WHERE state = '{state}' AND handler = ? AND due <= ? ORDER BY due, entries.id LIMIT ?
+    """
+    for state in ("ready", "running")
+)
+CLAIM = """
 UPDATE entries SET state = 'running', since = ?, due = ?, attempt = attempt + 1, fence = fence + 1 WHERE id = ?
 """
-NEXT_DUE = "SELECT min(due) FROM entries WHERE handler = ? AND state IN ('ready', 'running') AND due > ?"
-KEEP = "UPDATE entries SET due = ? WHERE id = ? AND fence = ? AND state = 'running'"
-SETTLE = """
-UPDATE entries SET state = ?, since = ?, due = ?, why = ? WHERE id = ? AND fence = ? AND state = 'running'
+NEXT_DUE = """
+SELECT min(due) FROM (
+    SELECT min(due) AS due FROM entries WHERE state = 'ready' AND handler = :handler AND due > :now
+    UNION ALL SELECT min(due) FROM entries WHERE state = 'running' AND handler = :handler AND due > :now
+)
 """
-RELEASE = """
+KEEP = "UPDATE entries SET due = ? WHERE id = ? AND fence = ? AND state = 'running'"
+END = """
+UPDATE entries SET state = ?, turn = NULL, since = ?, why = ? WHERE id = ? AND fence = ? AND state = 'running'
+"""
+AGAIN = """
+UPDATE entries SET state = 'ready', since = ?, due = ?, why = ? WHERE id = ? AND fence = ? AND state = 'running'
+"""
+RELEASE = f"""
 UPDATE entries SET state = 'ready', since = :now, attempt = attempt - 1,
-    due = min(:now, (SELECT recorded FROM events WHERE id = event))
+    due = min(:now, (SELECT recorded FROM events WHERE id = entries.id / {PLACES}))
 WHERE id = :id AND fence = :fence AND state = 'running'
 """
-FIND_RUNNING = "SELECT id, handler, key FROM entries WHERE handler IS NOT NULL AND state = 'running'"
+FIND_RUNNING = "SELECT id, handler, key FROM entries WHERE state = 'running'"
 ADOPT = "UPDATE entries SET state = 'ready', since = ?, due = ?, why = 'its daemon died' WHERE id = ?"
 FIRST_BLOCKED = "SELECT min(id) FROM entries WHERE handler = ? AND key = ? AND state = 'blocked'"
-FRONT = "SELECT id, state FROM entries WHERE handler = ? AND key = ? AND key <> '' AND state IN ('ready', 'running')"
-SET_STATE = "UPDATE entries SET state = ? WHERE id = ?"
-END_EVENT = """
-UPDATE events SET ended = ? WHERE id = ? AND NOT EXISTS (
-    SELECT 1 FROM entries WHERE event = events.id AND state NOT IN ('done', 'discarded')
-)
-"""
+BLOCK = "UPDATE entries SET state = 'blocked', turn = NULL WHERE id = ?"
+UNBLOCK = "UPDATE entries SET state = 'ready', turn = key WHERE id = ?"
 
 # sweep
-SWEEP = """
-DELETE FROM events WHERE id IN (
-    SELECT id FROM events WHERE ended < ? AND (accepted IS NOT NULL OR sent < ?) ORDER BY ended LIMIT ?
-)
+FIND_OLD = f"""
+SELECT id, recorded, CASE WHEN recorded < :horizon THEN NOT EXISTS (
+    SELECT 1 FROM entries WHERE entries.id BETWEEN events.id * {PLACES} AND events.id * {PLACES} + {PLACES - 1}
+    AND (state NOT IN ('done', 'discarded') OR since >= :horizon)
+) AND NOT EXISTS (
+    SELECT 1 FROM waiting WHERE event = events.id AND (sent IS NULL OR sent >= :span)
+) END
+FROM events WHERE id > :after ORDER BY id LIMIT :most
 """
+DROP_EVENT = "DELETE FROM events WHERE id = ?"
+DROP_ENTRIES = "DELETE FROM entries WHERE id BETWEEN ? AND ?"
+DROP_CALLS = "DELETE FROM calls WHERE entry BETWEEN ? AND ?"
+COUNT_DOWN = "UPDATE journal SET events = events - ?, entries = entries - ?"
 COUNT_OPEN = """
-SELECT (SELECT count(*) FROM entries WHERE state IN ('ready', 'running'))
+SELECT (SELECT count(*) FROM entries WHERE state = 'ready' OR state = 'running')
      + (SELECT count(*) FROM entries WHERE state = 'blocked')
 """
 
@@ -112,39 +126,38 @@ KEEP_REPLY = "UPDATE calls SET reply = ?, replied = ? WHERE entry = ? AND identi
 DROP_CALL = "DELETE FROM calls WHERE entry = ? AND identity = ?"
 
 # the desk
-COUNT_EVENTS = "SELECT count(*) FROM events"
-COUNT_UNCONFIRMED = "SELECT count(*) FROM events WHERE digest IS NOT NULL"
-COUNT_ENTRIES = "SELECT count(*) FROM entries"
+COUNT_KEPT = "SELECT events, entries FROM journal"
+COUNT_WAITING = "SELECT count(*) FROM waiting"
 COUNT_STATE = """
-SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY state
+SELECT state, count(*) FROM entries WHERE state = 'ready' OR state = 'running' GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
-UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('dead', 'discarded') GROUP BY state
+UNION ALL SELECT state, count(*) FROM entries WHERE state = 'dead' OR state = 'discarded' GROUP BY state
 """
-ROWS = """
-SELECT entries.id, entries.event AS event_id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
-    SELECT front.event FROM entries AS front WHERE front.handler = entries.handler AND front.key = entries.key
-    AND front.key <> '' AND front.state IN ('ready', 'running')
-) AS ahead
-FROM entries JOIN events ON events.id = entries.event
+ROWS = f"""
+SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
+    SELECT ahead.id / {PLACES} FROM entries AS ahead WHERE ahead.handler = entries.handler AND ahead.turn = entries.key
+)
+FROM entries CROSS JOIN events ON events.id = entries.id / {PLACES}
 """
 ROWS_WHERE = {"type": "type = ?", "key": "entries.key = ?", "handler": "handler = ?"}
 ROWS_STATE = {state: f"state = '{state}' AND state = ?" for state in STATES} | {
     "open": "state IN ('blocked', 'ready', 'running') AND ? = 'open'"
 }
 SHOW_EVENT = """
-SELECT id, type, key, recorded, sent, accepted, body FROM events JOIN bodies ON event = id WHERE id = ?
+SELECT id, type, key, recorded, body, event IS NOT NULL, sent FROM events LEFT JOIN waiting ON event = id WHERE id = ?
 """
 SHOW_CALLS = """
 SELECT entry, handler, identity, action, request, reply, made FROM calls JOIN entries ON entries.id = entry
-WHERE event = ? ORDER BY calls.id
+WHERE entry BETWEEN ? AND ? ORDER BY calls.id
 """
+SHOW_ENTRIES = f"{ROWS} WHERE entries.id BETWEEN ? AND ? ORDER BY entries.id"
 FIND_DEAD = "SELECT handler, key FROM entries WHERE id = ? AND state = 'dead'"
 REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0 WHERE id = ?"
 FIND_IDLE = """
-SELECT event, handler, key FROM entries
+SELECT handler, key FROM entries
 WHERE id = ? AND (state IN ('blocked', 'ready', 'dead') OR state = 'running' AND due <= ?)
 """
-DISCARD = "UPDATE entries SET state = 'discarded', since = ?, why = ? WHERE id = ?"
+DISCARD = "UPDATE entries SET state = 'discarded', turn = NULL, since = ?, why = ? WHERE id = ?"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -200,12 +213,14 @@ class SqliteStore:
 
     async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """See `Journal`."""
-        return await self._ask(lambda db, now: [_record(db, now, arrival) for arrival in arrivals])
+        return await self._ask(lambda db, now: _record(db, now, arrivals))
 
     async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
         """See `Journal`."""
-        statement = MARK_ACCEPTED if accepted else MARK_SENT
-        await self._ask(lambda db, now: _write(db, statement, *((now, event) for event in events)))
+        if accepted:
+            await self._ask(lambda db, _: _write(db, MARK_ACCEPTED, *((event,) for event in events)))
+        else:
+            await self._ask(lambda db, now: _write(db, MARK_SENT, *((now, event) for event in events)))
 
     async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
         """See `Journal`. Cancelled, it releases what it took."""
@@ -234,8 +249,10 @@ class SqliteStore:
         """See `Journal`. Each step is a transaction of its own, and other works get their turn in between."""
         began = perf_counter()
         events = 0
-        while step := await self._ask(_sweeping(keep)):
-            events += step
+        last: int | None = 0
+        while last is not None:
+            forgotten, last = await self._ask(_sweeping(keep, after=last))
+            events += forgotten
         open_entries = await self._ask(_count_open)
         if events:
             log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
@@ -255,7 +272,7 @@ class SqliteStore:
         """See `Tokens`."""
 
         def work(db: Connection, now: float) -> dict[str, int]:
-            return {action: max(0, limit - _number(db, COUNT_OUT, action, now)) for action, limit in limits.items()}
+            return {action: max(0, limit - _number(db, COUNT_OUT, (action, now))) for action, limit in limits.items()}
 
         return await self._ask(work)
 
@@ -302,30 +319,55 @@ class SqliteStore:
         return await self._ask(lambda db, now: sum(_discard(db, now, entry, _text(why)) for entry in entry_ids))
 
 
-def _record(db: Connection, now: float, arrival: Arrival) -> Receipt:
-    digest = blake2b(arrival.body, digest_size=16).digest()
-    for original, body in db.execute(FIND_COPY, (digest, now - COPY_SPAN)):
-        if body == arrival.body:
-            return Receipt(original, copy=True)
-    key = _text(arrival.key)
-    ended = None if arrival.handlers else now
-    event = db.execute(ADD_EVENT, (_text(arrival.type), key, now, digest, ended)).lastrowid
-    assert event is not None  # noqa: S101  # a row was inserted
-    db.execute(ADD_BODY, (event, arrival.body))
-    db.executemany(
-        ADD_ENTRY, [{"event": event, "handler": handler, "key": key, "now": now} for handler in arrival.handlers]
-    )
-    return Receipt(event, copy=False)
+def _record(db: Connection, now: float, arrivals: Iterable[Arrival]) -> list[Receipt]:
+    last: int = _number(db, LAST_EVENT)
+    receipts: list[Receipt] = []
+    fresh: dict[bytes, int] = {}
+    turns: set[tuple[str, str]] = set()
+    events: list[tuple[object, ...]] = []
+    waiting: list[tuple[int, int]] = []
+    entries: list[tuple[object, ...]] = []
+    for arrival in arrivals:
+        digest = int.from_bytes(blake2b(arrival.body, digest_size=8).digest(), signed=True)
+        original = fresh.get(arrival.body) or _original(db, now, digest, arrival.body)
+        receipts.append(Receipt(original or last + 1, copy=original is not None))
+        if original is not None:
+            continue
+        last += 1
+        fresh[arrival.body] = last
+        key = _text(arrival.key)
+        events.append((last, now, _text(arrival.type), key, arrival.body))
+        waiting.append((last, digest))
+        for entry, handler in enumerate(arrival.handlers, start=last * PLACES):
+            first = (handler, key) not in turns and db.execute(FIND_TURN, (handler, key)).fetchone() is None
+            turns.add((handler, key))
+            turn = key if key and first else None
+            entries.append((entry, handler, key, turn, "ready" if first or not key else "blocked", now, now))
+    db.executemany(ADD_EVENT, events)
+    db.executemany(ADD_WAITING, waiting)
+    db.executemany(ADD_ENTRY, entries)
+    db.execute(COUNT_UP, (last, len(events), len(entries)))
+    return receipts
+
+
+def _original(db: Connection, now: float, digest: int, body: bytes) -> int | None:
+    """The event that this body is a copy of."""
+    for event, known in db.execute(FIND_COPY, (digest, now - COPY_SPAN)):
+        if known == body:
+            return int(event)
+    return None
 
 
 def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease: float) -> Claim:
     entries: list[Entry] = []
     waits: list[float] = []
     for handler, most in wanted:
-        taken = [Entry(*row) for row in db.execute(FIND_DUE, (now, handler, now, most))]
-        db.executemany(TAKE, [(now, now + lease, entry.id) for entry in taken])
-        entries += taken
-        due = db.execute(NEXT_DUE, (handler, now)).fetchone()[0]
+        taken = [Entry(*row) for row in db.execute(FIND_EXPIRED, (now, handler, now, most))]
+        taken += [Entry(*row) for row in db.execute(FIND_DUE, (now, handler, now, most - len(taken)))]
+        if taken:
+            db.executemany(CLAIM, [(now, now + lease, entry.id) for entry in taken])
+            entries += taken
+        due = _number(db, NEXT_DUE, {"handler": handler, "now": now})
         if due is not None:
             waits.append(due - now)
     return Claim(tuple(entries), max(SOON, min(waits)) if waits else None)
@@ -334,16 +376,14 @@ def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease:
 def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
     match ending:
         case Finished():
-            state, due, why = "done", now, ""
-        case Again(after, why):
-            state, due = "ready", now + after
+            done = db.execute(END, ("done", now, "", entry.id, entry.fence))
         case Dead(why):
-            state, due = "dead", now
-    if not db.execute(SETTLE, (state, now, due, _text(why), entry.id, entry.fence)).rowcount:
+            done = db.execute(END, ("dead", now, _text(why), entry.id, entry.fence))
+        case Again(after, why):
+            done = db.execute(AGAIN, (now, now + after, _text(why), entry.id, entry.fence))
+    if not done.rowcount:
         return False
     _move_up(db, entry.handler, entry.key)
-    if state == "done":
-        db.execute(END_EVENT, (now, entry.event_id))
     return True
 
 
@@ -357,21 +397,43 @@ def _releasing(entries: Iterable[Entry]) -> Work[None]:
 
 
 def _move_up(db: Connection, handler: str, key: str) -> None:
-    """Let the first unfinished entry of a key be the one that may run, unless one is running."""
-    first = _number(db, FIRST_BLOCKED, handler, key) if key else None
+    """Give the turn to the first unfinished entry of a key, unless one is running."""
+    first = _number(db, FIRST_BLOCKED, (handler, key)) if key else None
     if first is None:
         return
-    front = db.execute(FRONT, (handler, key)).fetchone()
-    if front is not None:
-        entry, state = front
+    ahead = db.execute(FIND_TURN, (handler, key)).fetchone()
+    if ahead is not None:
+        entry, state = ahead
         if state == "running" or entry < first:
             return
-        db.execute(SET_STATE, ("blocked", entry))  # a dead entry before it was redriven
-    db.execute(SET_STATE, ("ready", first))
+        db.execute(BLOCK, (entry,))  # it came to its turn while the first one was dead
+    db.execute(UNBLOCK, (first,))
 
 
-def _sweeping(keep: float) -> Work[int]:
-    return lambda db, now: db.execute(SWEEP, (now - keep, now - COPY_SPAN, SWEEP_STEP)).rowcount
+def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
+    """Look at the next events after this one: how many were forgotten, and which was the last, None: no older ones."""
+
+    def work(db: Connection, now: float) -> tuple[int, int | None]:
+        horizon = now - keep
+        last: int | None = None
+        over: list[int] = []
+        old = {"horizon": horizon, "span": now - COPY_SPAN, "after": after, "most": SWEEP_STEP}
+        for event, recorded, forgettable in db.execute(FIND_OLD, old):
+            if recorded >= horizon:
+                last = None
+                break
+            last = event
+            if forgettable:
+                over.append(event)
+        reach = [(event * PLACES, event * PLACES + PLACES - 1) for event in over]
+        db.executemany(DROP_CALLS, reach)
+        entries = db.executemany(DROP_ENTRIES, reach).rowcount
+        db.executemany(MARK_ACCEPTED, [(event,) for event in over])
+        db.executemany(DROP_EVENT, [(event,) for event in over])
+        db.execute(COUNT_DOWN, (len(over), max(0, entries)))
+        return len(over), last
+
+    return work
 
 
 def _count_open(db: Connection, _now: float) -> int:
@@ -380,14 +442,13 @@ def _count_open(db: Connection, _now: float) -> int:
 
 
 def _take(db: Connection, now: float, action: str, limit: int, hold: float) -> Token | float:
-    db.execute(DROP_BACK, (action, now))
-    out = _number(db, COUNT_OUT, action, now)
+    _write(db, DROP_BACK, (action, now))
+    out = _number(db, COUNT_OUT, (action, now))
     if out >= limit:
-        back: float = _number(db, NEXT_BACK, action, out - limit)  # several must come back where a limit was lowered
+        back: float = _number(db, NEXT_BACK, (action, out - limit))  # several must come back where a limit was lowered
         return max(SOON, back - now)
     token = db.execute(ADD_OUT, (action, now, now + hold)).lastrowid
-    assert token is not None  # noqa: S101  # a row was inserted
-    return Token(token, action)
+    return Token(cast("int", token), action)  # the number of the row just made
 
 
 def _giving(token: Token | float, *, rest: float) -> Work[None]:
@@ -412,9 +473,10 @@ def _adopt(db: Connection, now: float) -> int:
 
 
 def _counts(db: Connection, _now: float) -> dict[str, int]:
+    events, entries = db.execute(COUNT_KEPT).fetchone()
     states = dict.fromkeys(STATES, 0) | dict(db.execute(COUNT_STATE).fetchall())
-    states["done"] = _number(db, COUNT_ENTRIES) - sum(states.values())
-    return {"events": _number(db, COUNT_EVENTS), "unconfirmed": _number(db, COUNT_UNCONFIRMED), **states}
+    states["done"] = entries - sum(states.values())
+    return {"events": events, "unconfirmed": _number(db, COUNT_WAITING), **states}
 
 
 def _list(db: Connection, now: float, which: Filter) -> list[dict[str, Any]]:
@@ -431,18 +493,16 @@ def _show(db: Connection, now: float, event_id: int) -> dict[str, Any] | None:
     row = db.execute(SHOW_EVENT, (event_id,)).fetchone()
     if row is None:
         return None
-    event, kind, key, recorded, sent, accepted, body = row
+    event, kind, key, recorded, body, waiting, sent = row
+    reach = event * PLACES, event * PLACES + PLACES - 1
     return {
         "id": event,
         "type": kind,
         "key": key,
         "age": round(now - recorded, 3),
-        "confirmation": desk.confirmation(sent, accepted, now=now),
+        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
         "body": desk.readable(body),
-        "entries": [
-            desk.Row(*row).told(now)
-            for row in db.execute(f"{ROWS} WHERE entries.event = ? ORDER BY entries.id", (event,))
-        ],
+        "entries": [desk.Row(*row).told(now) for row in db.execute(SHOW_ENTRIES, reach)],
         "calls": [
             {
                 "entry_id": entry,
@@ -450,11 +510,11 @@ def _show(db: Connection, now: float, event_id: int) -> dict[str, Any] | None:
                 "identity": identity,
                 "action": action,
                 "request": desk.readable(request),
-                "reply": desk.readable(reply),
+                "reply": None if reply is None else desk.readable(reply),
                 "state": "in doubt" if reply is None else "replied",
                 "age": round(now - made, 3),
             }
-            for entry, handler, identity, action, request, reply, made in db.execute(SHOW_CALLS, (event,))
+            for entry, handler, identity, action, request, reply, made in db.execute(SHOW_CALLS, reach)
         ],
     }
 
@@ -473,10 +533,9 @@ def _discard(db: Connection, now: float, entry: int, why: str) -> bool:
     found = db.execute(FIND_IDLE, (entry, now)).fetchone()
     if found is None:
         return False
-    event, handler, key = found
+    handler, key = found
     db.execute(DISCARD, (now, why, entry))
     _move_up(db, handler, key)
-    db.execute(END_EVENT, (now, event))
     return True
 
 
@@ -485,7 +544,7 @@ def _write(db: Connection, statement: str, *rows: Sequence[Any]) -> None:
     db.executemany(statement, rows)
 
 
-def _number(db: Connection, query: str, *values: object) -> Any:
+def _number(db: Connection, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:
     return db.execute(query, values).fetchone()[0]
 
 
