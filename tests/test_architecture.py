@@ -86,7 +86,7 @@ KEPT = {  # a library that only these rooms may know
 ALLOWED: Mapping[tuple[str, str], str] = {  # (file, rule): why it may; one that nobody needs any more is an error
     ("vodworker/router.py", "broad_except"): "the plug-in door: whatever a plug-in raises becomes an outcome",
     ("vodworker/cloud/client.py", "sleep"): "waits out a backoff before the same call again; a stop cancels it",
-    ("vodworker/cloud/store.py", "sleep"): "waits out a backoff before the same part again",
+    ("vodworker/cloud/carrier.py", "sleep"): "waits out a backoff before the same part again",
     ("vodworker/worker/loop.py", "sleep"): "sweeps at intervals: only the time says when",
     ("vodworker/worker/take_in.py", "sleep"): "waits out a backoff before the next pull or confirmation",
     ("vodworker/worker/work_off.py", "sleep"): "renews leases: only the time says when",
@@ -382,10 +382,12 @@ def loose_task(source: Source) -> list[int]:
 
 def sleep(source: Source) -> list[int]:
     """Lines that wait for time to pass instead of for the thing itself; `asyncio.sleep(0)` only gives others a turn."""
+    froms = [node for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom) and node.module == "asyncio"]
+    names = {"asyncio.sleep", *(alias.asname or alias.name for node in froms for alias in node.names)}
     return [
         node.lineno
         for node, name in calls(source)
-        if name in {"asyncio.sleep", "sleep"} and [ast.unparse(argument) for argument in node.args] != ["0"]
+        if name in names & {"asyncio.sleep", "sleep"} and [ast.unparse(argument) for argument in node.args] != ["0"]
     ]
 
 
