@@ -2,6 +2,7 @@
 
 import click
 
+from vodworker.cli.call import call
 from vodworker.cli.emulator import emulator
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
@@ -17,7 +18,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, emulator):
+for command in (run, emulator, call):
     cli.add_command(command)
 
 

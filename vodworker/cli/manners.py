@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -14,7 +14,7 @@ from vodworker.config import Given, Key, Settings, load
 from vodworker.errors import ConfigError, VodworkerError
 from vodworker.log import setup
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=click.Command)
 
 
 class Failed(click.ClickException):
@@ -69,14 +69,18 @@ def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError
             yield error
 
 
-def config_option(command: Command) -> Command:
-    """`--config FILE`, for `read`."""
-    return click.option(
-        "--config",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="The settings file; else $VODWORKER_CONFIG, ./vodworker.toml or /etc/vodworker/vodworker.toml.",
-    )(command)
+config_option = click.Option(  # for `read`
+    ["--config"],
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The settings file; else $VODWORKER_CONFIG, ./vodworker.toml or /etc/vodworker/vodworker.toml.",
+)
+
+
+def with_config(command: Command) -> Command:
+    """Give a command the option `--config`."""
+    command.params.append(config_option)
+    return command
 
 
 def read(config: Path | None, *, handlers: Sequence[Path] = ()) -> Settings:

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from vodworker import app
-from vodworker.cli.manners import config_option, leaves, read
+from vodworker.cli.manners import leaves, read, with_config
 from vodworker.errors import JournalError
 from vodworker.log import log, setup
 
 
+@with_config
 @click.command(epilog="Example: vodworker run --config /etc/vodworker/vodworker.toml --handlers ./handlers")
-@config_option
 @click.option(
     "--handlers",
     metavar="DIR",
