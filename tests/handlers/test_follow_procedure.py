@@ -1,0 +1,189 @@
+"""The promises of follow_procedure."""
+
+from typing import Any
+
+import pytest
+
+from tests.handlers.conftest import Stage
+from vodworker import Done, Reject, Retry
+from vodworker.api import GetTaskInfo, RedoTask, TaskInfo
+from vodworker.events import ProcedureStateChanged
+from vodworker.testing import Recorder
+
+
+def ended(*tasks: dict[str, Any], status: str = "FINISH", **more: Any) -> ProcedureStateChanged:
+    """A procedure with these tasks."""
+    data = {"vodTaskId": "p1", "fileId": "f1", "status": status, "processTaskList": list(tasks), **more}
+    return ProcedureStateChanged.model_validate(data)
+
+
+def version(definition: int, status: str = "SUCCESS", code: int = 0, message: str = "") -> dict[str, Any]:
+    """A transcoding."""
+    output = {"url": f"http://host/f{definition}.mp4", "size": 7} if status == "SUCCESS" else None
+    return {
+        "taskType": "Transcode",
+        "status": status,
+        "errCode": code,
+        "message": message,
+        "input": {"definition": definition},
+        **({"output": output} if output else {}),
+    }
+
+
+ILL = version(220, "FAIL", 30010, "system")
+DAMAGED = version(230, "FAIL", 30009, "source")
+
+
+def service(
+    *tasks: dict[str, Any], status: str = "FINISH", created: int | None = 1000, finished: int | None = 1300
+) -> Recorder:
+    """A service that says this of the procedure."""
+    data = {"vodTaskId": "p1", "status": status, "processTaskList": list(tasks)}
+    times = {"createTime": created, "finishTime": finished}
+    return Recorder({GetTaskInfo: TaskInfo.model_validate({"status": status, **times, "data": data})})
+
+
+async def test_each_task_is_told(stage: Stage) -> None:
+    """The log has a line for each task that ended: what was asked, and what was made of it or why nothing was."""
+    unknown = {"taskType": "Dubbing", "status": "SUCCESS", "input": {"voice": "low"}}
+    outcome = await stage.run(
+        "follow_procedure", ended(version(210), ILL, version(240, "PROCESSING"), unknown, status="PROCESSING")
+    )
+
+    assert Done() == outcome
+    assert [
+        {
+            "level": "info",
+            "event": "output.made",
+            "task_id": "p1",
+            "task": "Transcode",
+            "asked": {"definition": 210},
+            "made": {"url": "http://host/f210.mp4", "size": 7},
+        },
+        {
+            "level": "warning",
+            "event": "output.failed",
+            "task_id": "p1",
+            "task": "Transcode",
+            "asked": {"definition": 220},
+            "code": 30010,
+            "error": "system",
+        },
+        {
+            "level": "info",
+            "event": "output.made",
+            "task_id": "p1",
+            "task": "Dubbing",
+            "asked": {"voice": "low"},
+            "made": {},
+        },
+    ] == stage.told
+    assert [] == stage.vod.calls
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ended(version(210)),
+        ended(version(210), err_code=1000),
+        ended(),
+        ended({"taskType": "Transcode", "status": "SUCCESS"}, errCode=1000),
+    ],
+)
+async def test_success_is_done(stage: Stage, event: ProcedureStateChanged) -> None:
+    """A procedure in which no task failed is done, whatever its own code: one is left out where it makes no sense."""
+    assert Done() == await stage.run("follow_procedure", event)
+
+
+@pytest.mark.parametrize(
+    "event,why",
+    [
+        (ended(version(210), DAMAGED), "Transcode: source (code 30009)"),
+        (
+            ended(version(210, "FAIL", -45089), DAMAGED),
+            "Transcode: no message (code -45089); Transcode: source (code 30009)",
+        ),
+        (ended(ILL, DAMAGED), "Transcode: system (code 30010); Transcode: source (code 30009)"),
+        (ended(errCode=70014, message="gone"), "gone (code 70014)"),
+        (ended(ILL, vodTaskId=None), "Transcode: system (code 30010)"),
+    ],
+)
+async def test_lasting_fault_is_rejected(stage: Stage, event: ProcedureStateChanged, why: str) -> None:
+    """What trying again cannot mend is dead with the reasons; nothing is run again, not even beside an ill service."""
+    assert Reject(why) == await stage.run("follow_procedure", event)
+    assert [] == stage.vod.calls
+
+
+@pytest.mark.parametrize("event", [ended(version(210), ILL), ended(errCode=30010, message="system")])
+async def test_ill_service_is_waited_for_and_asked_again(stage: Stage, event: ProcedureStateChanged) -> None:
+    """A fault of the service's own: wait as long as the procedure is old, then run it again."""
+    vod = service(version(210), ILL)
+
+    first = await stage.run("follow_procedure", event, vod=vod)
+    assert isinstance(first, Retry)
+    assert 300 == first.after
+
+    assert Done() == await stage.run("follow_procedure", event, vod=vod, attempt=2)
+    asked = GetTaskInfo(vod_task_id="p1")
+    assert [asked, asked, RedoTask(vod_task_id="p1")] == vod.calls
+    assert "procedure.redone" == stage.told[-1]["event"]
+
+
+async def test_another_try_is_not_another_run(stage: Stage) -> None:
+    """A handler that is run again after it ran the procedure again does not do so twice."""
+    vod = service(ILL)
+
+    await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2)
+    await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=3)
+
+    assert 1 == vod.calls.count(RedoTask(vod_task_id="p1"))
+
+
+async def test_quick_failure_is_not_hammered_at(stage: Stage) -> None:
+    """A procedure that failed at once is run again after ten seconds at the earliest."""
+    outcome = await stage.run("follow_procedure", ended(ILL), vod=service(ILL, finished=1000))
+
+    assert isinstance(outcome, Retry)
+    assert 10 == outcome.after
+
+
+@pytest.mark.parametrize("now", [service(status="PROCESSING"), service(version(220)), service()])
+async def test_old_news_is_done(stage: Stage, now: Recorder) -> None:
+    """A procedure that runs again, or has ended well by now, is left alone."""
+    assert Done() == await stage.run("follow_procedure", ended(ILL), vod=now, attempt=2)
+    assert [GetTaskInfo(vod_task_id="p1")] == now.calls
+
+
+@pytest.mark.parametrize(
+    "vod,options,age",
+    [
+        (service(ILL, finished=1000 + 21600), {}, "21600"),
+        (service(ILL), {"redo_for": 300}, "300"),
+        (service(ILL), {"redo_for": 0}, "300"),
+        (service(ILL, finished=None), {}, "21600"),
+        (service(ILL, created=0), {}, "21600"),
+    ],
+)
+async def test_running_again_has_an_end(stage: Stage, vod: Recorder, options: dict[str, Any], age: str) -> None:
+    """A procedure that is older than redo_for, or of unknown age, is not run again."""
+    outcome = await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2, **options)
+
+    expected = f"Transcode: system (code 30010); not run again, since the first try was {age} s ago"
+    assert Reject(expected) == outcome
+    assert [GetTaskInfo(vod_task_id="p1")] == vod.calls
+
+
+async def test_runs_are_few(stage: Stage) -> None:
+    """A procedure that fails for ever after a minute's work is run about ten times in the six hours, not hundreds."""
+    age, runs = 60.0, 0
+    while True:
+        vod = service(ILL, finished=1000 + int(age))
+        outcome = await stage.run("follow_procedure", ended(ILL), vod=vod)
+        if not isinstance(outcome, Retry):
+            break
+        assert outcome.after is not None
+        await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2)
+        runs += 1
+        age += outcome.after + 60.0
+
+    assert 8 == runs

@@ -1,0 +1,105 @@
+"""The promises of publish_concat."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.handlers.conftest import Stage
+from vodworker import Done, Reject
+from vodworker.api import CreateVodTags, ModifyVodInfo
+from vodworker.errors import InvalidCall
+from vodworker.events import ConcatComplete
+
+MP4 = {"fileType": "mp4", "status": 0, "message": "", "fileId": "f1", "fileUrl": "http://host/f0.mp4"}
+HLS = {"fileType": "m3u8", "status": 0, "message": "", "fileId": "f2", "fileUrl": "http://host/f0.m3u8"}
+FAILED = {"fileType": "m3u8", "status": 4, "message": ""}
+
+
+def joined(*files: dict[str, Any], **more: Any) -> ConcatComplete:
+    """A join that made these files."""
+    return ConcatComplete.model_validate({"vodTaskId": "Concat-1", "fileInfo": list(files), **more})
+
+
+async def test_joined_file_is_published(stage: Stage) -> None:
+    """The file gets the name, the class and the tags of the options."""
+    outcome = await stage.run("publish_concat", joined(MP4), name="best of {task}", class_id=12, tags=["joined"])
+
+    assert Done() == outcome
+    assert [
+        ModifyVodInfo(file_id="f1", file_name="best of Concat-1", class_id=12),
+        CreateVodTags(file_id="f1", tags=["joined"]),
+    ] == stage.vod.calls
+    assert [("concat.published", "f1")] == [(line["event"], line["file_id"]) for line in stage.told]
+
+
+async def test_name_can_tell_the_day(stage: Stage) -> None:
+    """{date} is the day on which the event is handled, in any form that dates have."""
+    before = datetime.now(UTC).astimezone()
+    await stage.run("publish_concat", joined(MP4), name="{date} {date:%d.%m.%y}")
+    after = datetime.now(UTC).astimezone()
+
+    names = [f"{day:%Y-%m-%d} {day:%d.%m.%y}" for day in (before, after)]
+    assert [stage.vod.calls] in [[[ModifyVodInfo(file_id="f1", file_name=name)]] for name in names]
+
+
+async def test_each_output_is_published(stage: Stage) -> None:
+    """A join that made several files has each published under its own name."""
+    await stage.run("publish_concat", joined(HLS, MP4), name="{type}")
+
+    assert [
+        ModifyVodInfo(file_id="f2", file_name="m3u8"),
+        ModifyVodInfo(file_id="f1", file_name="mp4"),
+    ] == stage.vod.calls
+
+
+@pytest.mark.parametrize(
+    "options,expected",
+    [
+        ({}, []),
+        ({"class_id": 0}, [ModifyVodInfo(file_id="f1", class_id=0)]),
+        ({"tags": ["a"]}, [CreateVodTags(file_id="f1", tags=["a"])]),
+    ],
+)
+async def test_only_what_is_given_is_set(stage: Stage, options: dict[str, Any], expected: list[Any]) -> None:
+    """What the options do not name stays as it is, without a call."""
+    assert Done() == await stage.run("publish_concat", joined(MP4), **options)
+    assert expected == stage.vod.calls
+
+
+@pytest.mark.parametrize(
+    "event,why",
+    [
+        (joined(FAILED), "m3u8: no message (code 4)"),
+        (
+            joined(FAILED, {**FAILED, "message": "sizes differ"}),
+            "m3u8: no message (code 4); m3u8: sizes differ (code 4)",
+        ),
+        (joined({"fileType": "mp4", "status": 0}), "mp4: no message (code 0)"),
+        (joined(), "no message (code None)"),
+        (joined(status=-47301, message="sizes differ"), "sizes differ (code -47301)"),
+    ],
+)
+async def test_failed_join_is_rejected(stage: Stage, event: ConcatComplete, why: str) -> None:
+    """A join that made nothing is dead with what the service said."""
+    assert Reject(why) == await stage.run("publish_concat", event, tags=["joined"])
+    assert [] == stage.vod.calls
+
+
+async def test_half_a_join_is_published_and_told(stage: Stage) -> None:
+    """What was made is published, although something else failed and the event is dead for it."""
+    outcome = await stage.run("publish_concat", joined(FAILED, MP4), tags=["joined"])
+
+    assert Reject("m3u8: no message (code 4)") == outcome
+    assert [CreateVodTags(file_id="f1", tags=["joined"])] == stage.vod.calls
+
+
+async def test_wrong_options_are_told(stage: Stage) -> None:
+    """A tag that the service would not take, or a name with an unknown word, fails the run and names itself."""
+    tag = await stage.run("publish_concat", joined(MP4), tags=["much too long"])
+    name = await stage.run("publish_concat", joined(MP4), name="{dat}")
+
+    assert isinstance(tag, InvalidCall)
+    assert "tags.0" in str(tag)
+    assert "KeyError('dat')" == repr(name)
+    assert [] == stage.vod.calls
