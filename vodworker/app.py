@@ -15,7 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from vodworker.cloud.client import Account, Vod
+from vodworker.cloud.account import Account
+from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import Limiter
 from vodworker.cloud.queue import PULL_TIMEOUT, Queue
 from vodworker.config import Settings

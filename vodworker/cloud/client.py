@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -13,19 +13,31 @@ import structlog
 
 from vodworker.api.action import Action, Reply
 from vodworker.cloud.account import Account
+from vodworker.cloud.carrier import Progress
 from vodworker.cloud.limiter import Limiter
-from vodworker.cloud.upload import Progress, Uploaded, upload
+from vodworker.cloud.upload import Uploaded, upload
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
 from vodworker.sign import signed
 from vodworker.wire import flatten, read_reply
 
 R = TypeVar("R", bound=Reply)
-Ask = Callable[[], Awaitable[None]]
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Turn(Protocol):
+    """Who wants to know how far a call is. A call that the service throttled waits and goes again."""
+
+    def waits(self) -> None:
+        """It stands in line for a token from here on."""
+        ...
+
+    async def goes(self) -> None:
+        """It has its token; the request leaves when this returns."""
+        ...
 
 
 class Vod:
@@ -62,29 +74,28 @@ class Vod:
     def __repr__(self) -> str:
         return f"<Vod {self.account.endpoint}>"
 
-    async def call(self, action: Action[R], *, sending: Ask | None = None) -> R:
+    async def call(self, action: Action[R], *, turn: Turn | None = None) -> R:
         """Send an action and return its reply; waits for a token of its ceiling first.
 
         A call that failed on the way is sent again only when it is safe to repeat or surely never left. A call that the
-        service throttled had no effect: it goes back in line. `sending` is awaited once, right before the first request
-        leaves. Raises a `CallError`: `Refused` when the service answered with a code, `Unreachable` or `BadReply` when
-        it is not known whether the call had its effect.
+        service throttled had no effect: it goes back in line. `turn` is told when it waits and when it goes. Raises a
+        `CallError`: `Refused` when the service answered with a code, `Unreachable` or `BadReply` when it is not known
+        whether the call had its effect.
         """
         name = type(action).__name__
         params = flatten(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
         failures = 0
         while True:
             try:
-                reply = await self._send(name, params, sending)
+                reply = await self._send(name, params, turn)
             except Throttled:
-                sending = None
+                continue
             except CallError as error:
                 failures += 1
                 harmless = action.safe or (isinstance(error, Unreachable) and not error.sent)
                 if not (error.retryable and harmless and failures <= self._retries):
                     raise
                 await asyncio.sleep(backoff(failures, self._random, first=0.5))
-                sending = None
             else:
                 return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
 
@@ -100,11 +111,13 @@ class Vod:
         """Bring a file of this machine into the library; see `vodworker.cloud.upload.upload`. Raises `UploadError`."""
         return await upload(self, self._session, path, name=name, cover=cover, procedure=procedure, progress=progress)
 
-    async def _send(self, action: str, params: Mapping[str, str], sending: Ask | None) -> dict[str, Any]:
+    async def _send(self, action: str, params: Mapping[str, str], turn: Turn | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""
+        if turn:
+            turn.waits()
         async with self._limiter.token(action):
-            if sending:
-                await sending()
+            if turn:
+                await turn.goes()
             clock = asyncio.get_running_loop().time
             started = clock()
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self, TypeVar
@@ -9,7 +10,7 @@ from typing import Self, TypeVar
 import structlog
 
 from vodworker.api.action import Action, Reply
-from vodworker.cloud.client import Ask, Vod
+from vodworker.cloud.client import Vod
 from vodworker.errors import Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
@@ -63,6 +64,33 @@ class Deadline:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._left)
 
 
+class Standstill:
+    """A call's turn, during which the time limit stands still; the note of the call is written when it goes."""
+
+    def __init__(self, deadline: Deadline, intend: Callable[[], Awaitable[None]] | None) -> None:
+        self._deadline = deadline
+        self._intend = intend
+        self._waiting = False
+
+    def waits(self) -> None:
+        """Stop the clock."""
+        if not self._waiting:
+            self._waiting = True
+            self._deadline.pause()
+
+    async def goes(self) -> None:
+        """Let the clock go on, and write the note; writing it again does nothing."""
+        self.over()
+        if self._intend:
+            await self._intend()
+
+    def over(self) -> None:
+        """Let the clock go on, if it stands."""
+        if self._waiting:
+            self._waiting = False
+            self._deadline.resume()
+
+
 class Ledger:
     """The `ctx.vod` of one run of one handler: `Vod.call`, with what must not happen twice recorded.
 
@@ -111,23 +139,12 @@ class Ledger:
         await self._calls.replied(self._entry, identity=identity, reply=kept)
         return reply
 
-    async def _send(self, action: Action[R], intend: Ask | None) -> R:
-        """Call, with the time limit standing still until the call may go."""
-        self._deadline.pause()
-        waiting = True
-
-        async def sending() -> None:
-            nonlocal waiting
-            waiting = False
-            self._deadline.resume()
-            if intend:
-                await intend()
-
+    async def _send(self, action: Action[R], intend: Callable[[], Awaitable[None]] | None) -> R:
+        turn = Standstill(self._deadline, intend)
         try:
-            return await self._vod.call(action, sending=sending)
+            return await self._vod.call(action, turn=turn)
         finally:
-            if waiting:
-                self._deadline.resume()
+            turn.over()
 
     def _place(self, action: str, request: bytes) -> str:
         content = f"{action}:{blake2b(request, digest_size=16).hexdigest()}"

@@ -58,25 +58,44 @@ class Queue:
         await self._confirms.ask(self._vod, {f"msgHandle.{n}": handle for n, handle in enumerate(handles)})
 
 
+class Throttle(Throttler):  # type: ignore[misc]  # the library has no annotations
+    """asyncio-throttle's sliding log on the loop's clock, which tests can move; it sleeps once and does not poll."""
+
+    def flush(self) -> None:
+        """Forget the calls that started longer than the period ago."""
+        oldest = asyncio.get_running_loop().time() - self.period
+        while self._task_logs and self._task_logs[0] <= oldest:
+            self._task_logs.popleft()
+
+    async def acquire(self) -> None:
+        """Wait until a call may start, and note its start. For one asker at a time."""
+        clock = asyncio.get_running_loop().time
+        self.flush()
+        while len(self._task_logs) >= self.rate_limit:
+            await asyncio.sleep(self._task_logs[0] + self.period - clock())
+            self.flush()
+        self._task_logs.append(clock())
+
+
 class Pace:
     """One of the queue's two actions, kept under its ceiling.
 
-    The throttle counts calls by their start in a sliding log; its period is stretched by the timeout, because a call
-    may arrive that much later than it started. It serves its askers in no order and wakes each of them every 10 ms, so
-    a lock lets them in one at a time. The bucket behind it knows what other processes and an earlier run have spent.
+    The throttle counts calls by their start; its period is stretched by the timeout, because a call may arrive that
+    much later than it started. It knows no order among those who ask, so a lock lets them in one at a time. The bucket
+    behind it knows what other processes and an earlier run have spent.
     """
 
     def __init__(self, limiter: Limiter, action: str, limit: int, timeout: float) -> None:
         self._limiter = limiter
         self._action = action
         self._timeout = timeout
-        self._throttle = Throttler(rate_limit=limit, period=WINDOW + timeout)
+        self._throttle = Throttle(rate_limit=limit, period=WINDOW + timeout)
         self._turn = asyncio.Lock()
 
     async def ask(self, vod: Vod, params: dict[str, str]) -> dict[str, Any]:
         """Send the action when it may go."""
         async with self._turn:
-            await self._throttle.acquire()  # type: ignore[no-untyped-call]  # the library has no annotations
+            await self._throttle.acquire()
         async with self._limiter.token(self._action):
             return await vod.ask(self._action, params, within=self._timeout)
 
