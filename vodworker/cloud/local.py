@@ -1,10 +1,12 @@
 """A file of this machine on its way into the library: held open, and read in small pieces."""
 
 import asyncio
+import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from vodworker.errors import UploadError
@@ -39,28 +41,43 @@ class LocalFile:
     def __repr__(self) -> str:
         return f"<LocalFile {self.path}, {self.size} bytes>"
 
-    async def chunks(self, start: int, length: int) -> AsyncGenerator[bytes]:
-        """The bytes of one part, in pieces. Raises when the file ends too early or cannot be read; see `check`."""
-        end = start + length
-        while start < end:
-            try:
-                chunk = await asyncio.to_thread(os.pread, self._descriptor, min(CHUNK, end - start), start)
-            except OSError as error:
-                self._trouble = error
-                raise
-            if not chunk:
-                self.check()
-            start += len(chunk)
-            yield chunk
+    def parts(self, length: int) -> list["Part"]:
+        """The file in parts of this length; the last one has what is left."""
+        starts = range(0, self.size, length)
+        return [Part(self, number, at, min(length, self.size - at)) for number, at in enumerate(starts, start=1)]
+
+    def read(self, start: int, most: int) -> bytes:
+        """Some bytes from there on, at least one. Blocks; OSError when there are none, or none that can be read."""
+        try:
+            if chunk := os.pread(self._descriptor, most, start):
+                return chunk
+            raise OSError(errno.ENODATA, "it ends early")  # noqa: TRY301  # one place notes every trouble
+        except OSError as error:
+            self._trouble = error
+            raise
 
     def check(self) -> None:
         """Raise `UploadError` unless the file could be read, and is as it was when it was opened."""
-        if self._trouble:
-            raise unreadable(self.path, self._trouble)
         if _stamp(os.fstat(self._descriptor)) != self._stamp:
             raise UploadError(
                 str(self.path), "read", "it was changed while it was read; upload it when nothing writes to it any more"
             )
+        if self._trouble:
+            raise unreadable(self.path, self._trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file: `length` bytes from `start` on; parts are numbered from 1."""
+
+    file: LocalFile
+    number: int
+    start: int
+    length: int
+
+    async def read(self, done: int) -> bytes:
+        """The next bytes of the part, of which `done` have been read."""
+        return await asyncio.to_thread(self.file.read, self.start + done, min(CHUNK, self.length - done))
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:

@@ -6,21 +6,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 import aiohttp
 
 from vodworker.api.action import Action, Reply
 from vodworker.api.upload import ApplyUpload, CommitUpload, StoragePlace, UploadSession
 from vodworker.cloud.account import Account
+from vodworker.cloud.carrier import Carrier, Progress
 from vodworker.cloud.local import COVERS, VIDEOS, LocalFile, local_file
-from vodworker.cloud.store import Store, Tally, Target, object_url, origin
+from vodworker.cloud.store import Store, Target, object_url, origin
 from vodworker.errors import CallError, Denied, Refused, UploadError
 
 R = TypeVar("R", bound=Reply)
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told the bytes sent so far and those to be sent in all. A part that has to be sent again lets the first shrink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,8 @@ async def upload(
                     procedure=procedure,
                 )
             )
-        store = Store(http, Tally(video.size + (picture.size if picture else 0), progress), chance)
+        total = video.size + (picture.size if picture else 0)
+        store = Store(http, Carrier(total, progress=progress, random=chance))
         for file, place in ((video, session.video), (picture, session.cover)):
             if file:
                 with step(file, "send"):
