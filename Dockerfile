@@ -12,11 +12,13 @@ COPY handlers handlers
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:${PYTHON}-slim AS environment
-RUN python -m venv /opt/vodworker
+# Without pip: nothing is installed into what runs.
+RUN python -m venv --without-pip /opt/vodworker
+ENV PIP_PYTHON=/opt/vodworker/bin/python
 COPY requirements.lock .
-RUN /opt/vodworker/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --requirement requirements.lock
+RUN python -m pip install --no-cache-dir --only-binary :all: --require-hashes --requirement requirements.lock
 COPY --from=wheel /wheels /wheels
-RUN /opt/vodworker/bin/pip install --no-cache-dir --no-deps /wheels/*.whl
+RUN python -m pip install --no-cache-dir --no-deps /wheels/*.whl
 
 FROM python:${PYTHON}-slim
 LABEL org.opencontainers.image.title="vodworker" \
