@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field
 
 from vodworker import Context, Done, Outcome, Reject, Retry, on
 from vodworker.api import GetTaskInfo, RedoTask, TaskData
+from vodworker.codes import explain
 from vodworker.events import ProcedureStateChanged
 
-TRANSIENT = frozenset({30010, 1001, 2000, 6000, 6200, 10027})  # faults of the service; trying again mends no other
 SHORTEST_WAIT = 10.0  # seconds: a task that failed at once is not hammered at
 
 
@@ -38,13 +38,13 @@ async def follow_procedure(event: ProcedureStateChanged, ctx: Context) -> Outcom
             made = task.output.model_dump(exclude_unset=True) if task.output else {}
             ctx.log.info("output.made", task_id=event.vod_task_id, task=task.task_type, asked=asked, made=made)
         elif task.failed:
-            facts = {"code": task.err_code, "error": task.message}
+            facts = {"code": task.err_code, "error": task.message, "cause": explain(task.err_code or 0).cause}
             ctx.log.warning("output.failed", task_id=event.vod_task_id, task=task.task_type, asked=asked, **facts)
     faults = faults_of(event)
     if not event.finished or not faults:
         return Done()
-    why = "; ".join(f"{what} (code {code})" for code, what in faults)
-    if not event.vod_task_id or any(code not in TRANSIENT for code, _ in faults):
+    why = "; ".join(f"{what} (code {code}: {explain(code).cause}; {explain(code).remedy})" for code, what in faults)
+    if not event.vod_task_id or not all(explain(code).retryable for code, _ in faults):
         return Reject(why)
     return await redo(event.vod_task_id, why, options.redo_for, ctx)
 
@@ -52,9 +52,7 @@ async def follow_procedure(event: ProcedureStateChanged, ctx: Context) -> Outcom
 async def redo(task_id: str, why: str, redo_for: float, ctx: Context) -> Outcome:
     """Run the task again, unless it runs or has ended well by now: an event may be old news."""
     task = await ctx.vod.call(GetTaskInfo(vod_task_id=task_id))
-    told = task.data.model_dump(by_alias=True, exclude_unset=True) if task.data else {}
-    now = ProcedureStateChanged.model_validate(told)
-    if task.status != "FINISH" or not faults_of(now):
+    if task.status != "FINISH" or not task.data or not faults_of(task.data):
         return Done()
     age = task.finish_time - task.create_time if task.finish_time and task.create_time else redo_for
     if age >= redo_for:
@@ -66,12 +64,12 @@ async def redo(task_id: str, why: str, redo_for: float, ctx: Context) -> Outcome
     return Done()
 
 
-def faults_of(event: ProcedureStateChanged | TaskData) -> list[tuple[int | None, str]]:
-    """The code and the words of each task that failed, or of a procedure that did not come to have a task.
+def faults_of(event: ProcedureStateChanged | TaskData) -> list[tuple[int, str]]:
+    """Code and words of each task that failed, or of a procedure that did not come to have a task.
 
     Beside tasks its own code says little: it is not 0, too, when a template was left out.
     """
     if event.err_code and not event.process_task_list:
         return [(event.err_code, event.message or "no message")]
     failed = (task for task in event.process_task_list if task.failed)
-    return [(task.err_code, f"{task.task_type}: {task.message or 'no message'}") for task in failed]
+    return [(task.err_code or 0, f"{task.task_type}: {task.message or 'no message'}") for task in failed]

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from vodworker import Context, Done, Outcome, Reject, on
 from vodworker.api import CreateVodTags, ModifyVodInfo
+from vodworker.codes import explain
 from vodworker.events import ConcatComplete
 
 
@@ -34,7 +35,7 @@ async def publish_concat(event: ConcatComplete, ctx: Context) -> Outcome:
     failed: list[str] = []
     for file in event.file_info:
         if file.failed or not file.file_id:
-            failed.append(f"{file.file_type}: {file.message or 'no message'} (code {file.status})")
+            failed.append(f"{file.file_type}: {file.message or explain(file.status or 0).cause} (code {file.status})")
             continue
         name = options.name and options.name.format(date=today, task=event.vod_task_id, type=file.file_type)
         if name or options.class_id is not None:
@@ -43,5 +44,5 @@ async def publish_concat(event: ConcatComplete, ctx: Context) -> Outcome:
             await ctx.vod.call(CreateVodTags(file_id=file.file_id, tags=options.tags))
         ctx.log.info("concat.published", file_id=file.file_id, type=file.file_type, name=name, tags=options.tags)
     if event.failed and not failed:
-        failed.append(f"{event.message or 'no message'} (code {event.status})")
+        failed.append(f"{event.message or 'nothing was made'} (code {event.status})")
     return Reject("; ".join(failed)) if failed else Done()

@@ -7,6 +7,7 @@ import pytest
 from tests.handlers.conftest import Stage
 from vodworker import Done, Reject, Retry
 from vodworker.api import GetTaskInfo, RedoTask, TaskInfo
+from vodworker.codes import explain
 from vodworker.events import ProcedureStateChanged
 from vodworker.testing import Recorder
 
@@ -28,6 +29,11 @@ def version(definition: int, status: str = "SUCCESS", code: int = 0, message: st
         "input": {"definition": definition},
         **({"output": output} if output else {}),
     }
+
+
+def said(what: str, code: int) -> str:
+    """What is said of a fault."""
+    return f"{what} (code {code}: {explain(code).cause}; {explain(code).remedy})"
 
 
 ILL = version(220, "FAIL", 30010, "system")
@@ -68,6 +74,7 @@ async def test_each_task_is_told(stage: Stage) -> None:
             "asked": {"definition": 220},
             "code": 30010,
             "error": "system",
+            "cause": explain(30010).cause,
         },
         {
             "level": "info",
@@ -96,21 +103,24 @@ async def test_success_is_done(stage: Stage, event: ProcedureStateChanged) -> No
 
 
 @pytest.mark.parametrize(
-    "event,why",
+    "event,faults",
     [
-        (ended(version(210), DAMAGED), "Transcode: source (code 30009)"),
+        (ended(version(210), DAMAGED), [("Transcode: source", 30009)]),
         (
             ended(version(210, "FAIL", -45089), DAMAGED),
-            "Transcode: no message (code -45089); Transcode: source (code 30009)",
+            [("Transcode: no message", -45089), ("Transcode: source", 30009)],
         ),
-        (ended(ILL, DAMAGED), "Transcode: system (code 30010); Transcode: source (code 30009)"),
-        (ended(errCode=70014, message="gone"), "gone (code 70014)"),
-        (ended(ILL, vodTaskId=None), "Transcode: system (code 30010)"),
+        (ended(ILL, DAMAGED), [("Transcode: system", 30010), ("Transcode: source", 30009)]),
+        (ended(version(210, "FAIL")), [("Transcode: no message", 0)]),
+        (ended(errCode=70014, message="gone"), [("gone", 70014)]),
+        (ended(ILL, vodTaskId=None), [("Transcode: system", 30010)]),
     ],
 )
-async def test_lasting_fault_is_rejected(stage: Stage, event: ProcedureStateChanged, why: str) -> None:
+async def test_lasting_fault_is_rejected(
+    stage: Stage, event: ProcedureStateChanged, faults: list[tuple[str, int]]
+) -> None:
     """What trying again cannot mend is dead with the reasons; nothing is run again, not even beside an ill service."""
-    assert Reject(why) == await stage.run("follow_procedure", event)
+    assert Reject("; ".join(said(*fault) for fault in faults)) == await stage.run("follow_procedure", event)
     assert [] == stage.vod.calls
 
 
@@ -168,7 +178,7 @@ async def test_running_again_has_an_end(stage: Stage, vod: Recorder, options: di
     """A procedure that is older than redo_for, or of unknown age, is not run again."""
     outcome = await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2, **options)
 
-    expected = f"Transcode: system (code 30010); not run again, since the first try was {age} s ago"
+    expected = f"{said('Transcode: system', 30010)}; not run again, since the first try was {age} s ago"
     assert Reject(expected) == outcome
     assert [GetTaskInfo(vod_task_id="p1")] == vod.calls
 

@@ -8,11 +8,13 @@ import pytest
 from tests.handlers.conftest import Stage
 from vodworker import Done, Reject
 from vodworker.api import CreateVodTags, ModifyVodInfo
+from vodworker.codes import explain
 from vodworker.errors import InvalidCall
 from vodworker.events import ConcatComplete
 
 MP4 = {"fileType": "mp4", "status": 0, "message": "", "fileId": "f1", "fileUrl": "http://host/f0.mp4"}
 HLS = {"fileType": "m3u8", "status": 0, "message": "", "fileId": "f2", "fileUrl": "http://host/f0.m3u8"}
+UNKNOWN = explain(4).cause
 FAILED = {"fileType": "m3u8", "status": 4, "message": ""}
 
 
@@ -70,13 +72,13 @@ async def test_only_what_is_given_is_set(stage: Stage, options: dict[str, Any], 
 @pytest.mark.parametrize(
     "event,why",
     [
-        (joined(FAILED), "m3u8: no message (code 4)"),
+        (joined({**FAILED, "status": -47301}), f"m3u8: {explain(-47301).cause} (code -47301)"),
         (
             joined(FAILED, {**FAILED, "message": "sizes differ"}),
-            "m3u8: no message (code 4); m3u8: sizes differ (code 4)",
+            f"m3u8: {UNKNOWN} (code 4); m3u8: sizes differ (code 4)",
         ),
-        (joined({"fileType": "mp4", "status": 0}), "mp4: no message (code 0)"),
-        (joined(), "no message (code None)"),
+        (joined({"fileType": "mp4", "status": 0}), f"mp4: {UNKNOWN} (code 0)"),
+        (joined(), "nothing was made (code None)"),
         (joined(status=-47301, message="sizes differ"), "sizes differ (code -47301)"),
     ],
 )
@@ -90,7 +92,7 @@ async def test_half_a_join_is_published_and_told(stage: Stage) -> None:
     """What was made is published, although something else failed and the event is dead for it."""
     outcome = await stage.run("publish_concat", joined(FAILED, MP4), tags=["joined"])
 
-    assert Reject("m3u8: no message (code 4)") == outcome
+    assert Reject(f"m3u8: {UNKNOWN} (code 4)") == outcome
     assert [CreateVodTags(file_id="f1", tags=["joined"])] == stage.vod.calls
 
 
