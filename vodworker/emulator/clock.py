@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+
+GRAIN = 1e-6  # seconds: Unix time in a float is no finer, so what is that close to its time is due
 
 
 class Clock:
@@ -13,13 +17,14 @@ class Clock:
 
     def __init__(self, *, start: float, speed: float) -> None:
         self.speed = speed
-        self._start = start
         self._loop = asyncio.get_running_loop()
-        self._zero = self._loop.time()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._start, self._zero = start, self._loop.time()
+        self._numbers = count()
+        self._appointments: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<Clock at {self.now():.3f}, {self.speed:g} times as fast, {len(self._timers)} appointments>"
+        return f"<Clock at {self.now():.3f}, {self.speed:g} times as fast, {len(self._appointments)} appointments>"
 
     def now(self) -> float:
         """Unix seconds here."""
@@ -27,16 +32,30 @@ class Clock:
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Have something done `seconds` of this clock from now."""
+        heappush(self._appointments, (self.now() + seconds, next(self._numbers), act))
+        self._arm()
 
-        def run() -> None:
-            self._timers.discard(timer)
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once; what falls into them is done in its order, and finds its own time."""
+        end = self.now() + seconds
+        while self._appointments and self._appointments[0][0] <= end + GRAIN:
+            due, _, act = heappop(self._appointments)
+            self._set(due)
             act()
-
-        timer = self._loop.call_later(max(0.0, seconds) / self.speed, run)
-        self._timers.add(timer)
+        self._set(end)
+        self._arm()
 
     def close(self) -> None:
         """Drop every appointment."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._appointments.clear()
+        self._arm()
+
+    def _set(self, now: float) -> None:
+        self._start, self._zero = max(now, self.now()), self._loop.time()
+
+    def _arm(self) -> None:
+        """One timer, for the appointment that is next."""
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = (self._appointments[0][0] - self.now()) / self.speed if self._appointments else None
+        self._timer = None if wait is None else self._loop.call_later(max(0.0, wait), self.advance, 0.0)

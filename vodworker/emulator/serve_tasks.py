@@ -27,10 +27,9 @@ async def get_task_list(service: Service, call: GetTaskList) -> TaskList:
     after = _number(call.next)
     found = (
         task
-        for task in service.state.tasks.values()
+        for task in tasks.recent(service).values()
         if task.status == call.status
         and task.number > after
-        and task.created >= service.clock.now() - tasks.MEMORY
         and call.file_id in (None, "", task.file_id, *task.detail.get("sources", ()))
         and (call.start_time or 0) <= task.created <= (call.end_time or task.created)
     )

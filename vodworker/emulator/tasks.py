@@ -1,5 +1,6 @@
 """The life of tasks: WAITING, then PROCESSING step by step, then FINISH, on the emulator's clock."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -26,7 +27,7 @@ def start(
     detail: Json | None = None,
 ) -> Task:
     """Begin a task. `task_id`: what stands before the 32 hex digits, each action having words of its own."""
-    _forget(service)
+    recent(service)  # a place where the old ones go, so that they do not pile up
     task = Task(
         id=f"{task_id}-{service.chance.getrandbits(128):032x}",
         number=service.state.next(),
@@ -44,8 +45,7 @@ def start(
 
 def find(service: Service, task_id: str) -> Task:
     """A task of the last 72 hours, or a refusal."""
-    _forget(service)
-    if task := service.state.tasks.get(task_id):
+    if task := recent(service).get(task_id):
         return task
     raise Refusal(MISSING_TASK, f"there is no task {task_id} of the last 72 hours")
 
@@ -79,9 +79,7 @@ def _go_on(service: Service, task: Task) -> None:
 
 
 def _advance(service: Service, task_id: str) -> None:
-    task = service.state.tasks.get(task_id)
-    if task is None:  # three days went by at once
-        return
+    task = service.state.tasks[task_id]
     kind, now = KINDS[task.kind], service.clock.now()
     if task.status == WAITING:
         task = replace(task, status=PROCESSING, begun=now)
@@ -97,8 +95,9 @@ def _advance(service: Service, task_id: str) -> None:
     _go_on(service, task)
 
 
-def _forget(service: Service) -> None:
-    """Drop the tasks that the service no longer tells of; the oldest are in front."""
+def recent(service: Service) -> Mapping[str, Task]:
+    """The tasks that the service tells of by their ids, oldest first; the others are forgotten once they have ended."""
     horizon, tasks = service.clock.now() - MEMORY, service.state.tasks
-    while tasks and (oldest := next(iter(tasks.values()))).created < horizon:
+    while tasks and (oldest := next(iter(tasks.values()))).created < horizon and oldest.status == FINISH:
         del tasks[oldest.id]
+    return tasks
