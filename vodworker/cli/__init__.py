@@ -3,12 +3,24 @@
 import click
 
 from vodworker.cli.call import call
+from vodworker.cli.check import check
+from vodworker.cli.demo import demo
 from vodworker.cli.emulator import emulator
+from vodworker.cli.events import events
+from vodworker.cli.explain import explain
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
 
 
-@click.group(cls=Polite, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrder(Polite):
+    """Lists its commands as they were given: the first is the one that most people want."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's own signature
+        """The commands."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="vodworker", message="%(version)s")
 def cli() -> None:
     """Handle the events of Tencent Cloud VOD: nothing lost, nothing paid for twice, never over a ceiling.
@@ -18,7 +30,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, emulator, call):
+for command in (run, demo, check, emulator, call, events, explain):
     cli.add_command(command)
 
 

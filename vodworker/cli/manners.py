@@ -13,6 +13,7 @@ from vodworker.api import ACTIONS
 from vodworker.config import Given, Key, Settings, load
 from vodworker.errors import ConfigError, VodworkerError
 from vodworker.log import setup
+from vodworker.wire import dumps
 
 Command = TypeVar("Command", bound=click.Command)
 
@@ -92,3 +93,13 @@ def read(config: Path | None, *, handlers: Sequence[Path] = ()) -> Settings:
 def quiet() -> None:
     """Log to stderr, and only what is wrong: stdout is for what was asked."""
     setup("console", "warning", stream=sys.stderr.buffer)
+
+
+def wants_json(as_json: bool | None, /) -> bool:  # noqa: FBT001  # an option's value
+    """What was asked for; else what suits the reader of stdout."""
+    return not sys.stdout.isatty() if as_json is None else as_json
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on stdout."""
+    click.echo(dumps(value).decode())

@@ -164,6 +164,11 @@ class JournalPlace(Section):
         return url
 
     @property
+    def file(self) -> Path | None:
+        """The journal's file; None when it is no file."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
+
+    @property
     def shown(self) -> str:
         """The url without its password."""
         return re.sub(r"(://[^/@]*?:)[^@]*@", r"\1***@", self.url)
