@@ -240,8 +240,7 @@ def promises(
 ) -> list[Promise]:
     """Hold what was seen against what was promised."""
     audit = emulator.audit
-    handled = counts["entries"] - sum(counts.get(state, 0) for state in ("ready", "running", "blocked", "dead"))
-    seen = (audit.emitted, audit.pulled, counts["events"], audit.confirmations, handled)
+    seen = (audit.emitted, audit.pulled, counts["events"], audit.confirmations, counts["done"])
     tasks = {"ProcessFile": LESSONS, "ConcatVideo": LESSONS // 2}
     started = {name: audit.arrivals(name) for name in tasks}
     busiest = max(audit.actions, key=audit.most_in_60s)
@@ -310,7 +309,7 @@ def ways(emulator: Emulator, files: Sequence[str]) -> Iterator[Way]:
 
 def published(video: Video) -> str:
     """A joined file as a person would see it."""
-    return f"{video.name} [{', '.join(video.tags)}]"
+    return f"{video.name} ({', '.join(video.tags)})"
 
 
 def report(console: Console, promises: Sequence[Promise], ways: Sequence[Way]) -> None:

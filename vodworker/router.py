@@ -8,16 +8,12 @@ import asyncio
 import contextvars
 import difflib
 import functools
-import importlib.util
 import inspect
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -28,7 +24,8 @@ from vodworker.api.action import Action, Reply
 from vodworker.cloud.ledger import Deadline
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS, Event, Unknown
-from vodworker.outcome import Outcome, Reject, describe
+from vodworker.outcome import Outcome, Reject
+from vodworker.plugins import in_directories, in_packages
 
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 E1 = TypeVar("E1", bound=Event)
@@ -39,7 +36,6 @@ R = TypeVar("R", bound=Reply)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GROUP = "vodworker.handlers"  # the entry-point group of packaged handlers
 MARK = "vodworker_hears"  # the attribute that `@on` leaves on a function
 
 
@@ -71,6 +67,10 @@ class Context:
 
     def wait(self, call: Coroutine[Any, Any, T]) -> T:
         """In a plain `def` handler, which runs in a thread: the result of a call such as `vod.call(…)`."""
+        with suppress(RuntimeError):  # no loop runs in a thread: as it should be
+            asyncio.get_running_loop()
+            call.close()
+            raise TypeError("ctx.wait(…) is for plain `def` handlers; in an `async def` write await")
         return asyncio.run_coroutine_threadsafe(call, self.loop).result()
 
 
@@ -87,8 +87,10 @@ class Mark(Generic[E_contra]):
     @overload
     def __call__(self, handler: Callable[[E_contra, Context], Ending]) -> Callable[[E_contra, Context], Ending]: ...
     def __call__(self, handler: Callable[[E_contra, Context], Any]) -> Callable[[E_contra, Context], Any]:
-        """Mark the function, and do nothing else."""
-        setattr(handler, MARK, self.hears)
+        """Mark the function, and do nothing else; a function that is marked twice hears the events of both."""
+        if not inspect.isfunction(handler):
+            raise TypeError(f"@on marks functions (event, ctx), not {handler!r}")
+        setattr(handler, MARK, (*getattr(handler, MARK, ()), *self.hears))
         return handler
 
 
@@ -98,13 +100,15 @@ def on(event: type[E1], /) -> Mark[E1]: ...
 def on(event: type[E1], other: type[E2], /) -> Mark[E1 | E2]: ...
 @overload
 def on(event: type[E1], other: type[E2], third: type[E3], /, *more: type[Event]) -> Mark[E1 | E2 | E3]: ...
-def on(*events: type[Event]) -> Mark[Any]:
+def on(*events: Any) -> Mark[Any]:
     """Mark a function `(event, ctx)` as the handler of these events and of all their subclasses.
 
     `on(Event)` hears everything, `on(Unknown)` what has no class of its own. The handler's name is the function's. A
     coroutine function runs in the loop, a plain function in a thread. It returns `Done()` or None, `Retry(…)` or
     `Reject(…)`; an exception is a retry.
     """
+    if not events or not all(isinstance(event, type) and issubclass(event, Event) for event in events):
+        raise TypeError("@on takes the events that are to be heard, as in @on(NewFileUpload)")
     return Mark(events)
 
 
@@ -120,20 +124,38 @@ class Route:
     @classmethod
     def of(cls, handler: Callable[[Any, Context], Any]) -> "Route":
         """The route of a function that `@on` has marked."""
+        if not hasattr(handler, MARK):
+            raise TypeError(f"{handler!r} is no handler; put @on(…) above it")
         code = inspect.unwrap(handler).__code__
         return cls(handler.__name__, getattr(handler, MARK), handler, f"{code.co_filename}:{code.co_firstlineno}")
+
+    @property
+    def problems(self) -> Iterator[str]:
+        """What keeps it from ever handling an event."""
+        try:
+            inspect.signature(self.handler).bind(None, None)
+        except TypeError:
+            taken = inspect.signature(self.handler)
+            yield f"handler {self.name} at {self.where} takes {taken}; let it take (event, ctx)"
+        if inspect.isgeneratorfunction(self.handler) or inspect.isasyncgenfunction(self.handler):
+            yield f"handler {self.name} at {self.where} yields; let it return its outcome"
+        for kind in self.hears:
+            if not any(issubclass(event, kind) for event in (*EVENTS.values(), Unknown)):
+                yield f"handler {self.name} at {self.where} hears {kind.__name__}, which no event is read as"
 
     async def run(self, event: Event, ctx: Context) -> object:
         """The outcome of one run: what the handler returned, or the exception that it raised."""
         if not isinstance(event, self.hears):
-            return Reject(f"the event calls itself {event.type}, but cannot be read as one")
-        outcome: object = None
+            return Reject(f"{self.name} does not hear {event.type} any more")
+        outcome: Any = None
         with plugin_door() as failure:
             async with ctx.deadline:
-                if inspect.iscoroutinefunction(self.handler):
-                    outcome = await self.handler(event, ctx)
-                else:
+                if not inspect.iscoroutinefunction(self.handler):
                     outcome = await in_thread(functools.partial(self.handler, event, ctx))
+                else:
+                    outcome = self.handler(event, ctx)
+                if inspect.isawaitable(outcome):  # a decorator around an `async def` is often a plain one
+                    outcome = await outcome
         return failure.error or outcome
 
 
@@ -142,8 +164,7 @@ class Router:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes: Mapping[str, Route] = MappingProxyType({route.name: route for route in routes})
-        names = {kind.__name__: kind for kind in EVENTS.values()}
-        self._heard = {name: self._hearing(kind) for name, kind in {**names, **EVENTS}.items()}
+        self._heard = {name: self._hearing(kind) for name, kind in EVENTS.items()}
         self._unknown = self._hearing(Unknown)
 
     def __repr__(self) -> str:
@@ -164,7 +185,7 @@ class Router:
             for handler in handlers
             for route in (marked(handler) if isinstance(handler, ModuleType) else [Route.of(handler)])
         ]
-        if problems := doubles(found):
+        if problems := wrong(found):
             raise ConfigError(problems)
         return cls(found)
 
@@ -175,82 +196,54 @@ class Router:
         """A router of all handlers in these directories and behind the entry-point group; None enabled means all.
 
         named: handlers that the settings speak of; each must exist. Raises `ConfigError` with every problem: a missing
-        directory, a file that does not import (file, line and cause), two handlers of one name, an unknown name.
+        directory, a file that does not import (file, line and cause) or holds no handler, a handler that takes something
+        else, two of one name, an unknown name.
         """
         problems: list[str] = []
         routes: list[Route] = []
-        for load in [*from_directories(directories, problems), *from_entry_points()]:
+        for source in [*in_directories(directories, problems), *in_packages()]:
+            found: list[Route] = []
             with plugin_door() as failure:
-                routes += marked(load.module())
+                found = marked(source.load())
+            routes += found
             if failure.error:
-                problems.append(f"{load.name}: {cause(failure.error, load.path)}")
-        problems += doubles(routes)
+                problems.append(source.trouble(failure.error))
+            elif not found:
+                problems.append(f"{source.name}: no handler is in it; put @on(…) above the function")
+        problems += wrong(routes)
         known = {route.name for route in routes}
-        for name in dict.fromkeys([*(enabled or ()), *named]):
-            if name not in known and not problems:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
-                problems.append(f"{name} is not a handler; {hint}")
+        if not problems:  # else the name that is missing may be in the file that did not import
+            unknown = [name for name in dict.fromkeys([*(enabled or ()), *named]) if name not in known]
+            problems += [f"{name} is not a handler; {nearest(name, known)}" for name in unknown]
         if problems:
             raise ConfigError(problems)
         return cls(route for route in routes if enabled is None or route.name in enabled)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A place that may hold handlers. name: what the operator calls it; path: its file, when it is one."""
-
-    name: str
-    path: Path | None
-    module: Callable[[], ModuleType]
-
-
-def from_directories(directories: Sequence[Path], problems: list[str]) -> Iterator[Source]:
-    """Every Python file of these directories, but tests and names that start with `_`."""
-    for directory in directories:
-        if not directory.is_dir():
-            problems.append(f"{directory} is not a directory; handlers.directories names folders with handler files")
-            continue
-        for path in sorted(directory.glob("*.py")):
-            if not path.name.startswith(("_", "test_", "conftest.")):
-                yield Source(str(path), path, functools.partial(import_file, path))
-
-
-def from_entry_points() -> Iterator[Source]:
-    """Every module that an installed package offers as handlers."""
-    for entry in entry_points(group=GROUP):
-        yield Source(f"{entry.value} (entry point {entry.name})", None, entry.load)
-
-
-def import_file(path: Path) -> ModuleType:
-    """Import a handler file by its path, under a name that no other module has."""
-    name = f"{GROUP}:{path.resolve()}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pydantic look their module up while it is being imported
-    spec.loader.exec_module(module)
-    return module
-
-
 def marked(module: ModuleType) -> list[Route]:
-    """The routes of the handlers that this module defines; those it only imports belong to another."""
-    return [
-        Route.of(value)
-        for value in vars(module).values()
-        if inspect.isfunction(value) and hasattr(value, MARK) and value.__module__ == module.__name__
-    ]
+    """The routes of the handlers that this module or package defines; those it only imports belong to another."""
+    functions = dict.fromkeys(
+        value for value in vars(module).values() if inspect.isfunction(value) and hasattr(value, MARK)
+    )
+    inside = f"{module.__name__}."
+    return [Route.of(function) for function in functions if f"{function.__module__}.".startswith(inside)]
 
 
-def doubles(routes: Iterable[Route]) -> list[str]:
-    """A problem for each name that two handlers share: the journal knows handlers by name alone."""
+def wrong(routes: Sequence[Route]) -> list[str]:
+    """A problem for each handler that cannot be one, and for each name that two share: the journal knows only names."""
     first: dict[str, Route] = {}
-    return [
+    doubles = [
         f"handler {route.name} is defined twice, at {first[route.name].where} and at {route.where}; rename one"
         for route in routes
         if first.setdefault(route.name, route) is not route
     ]
+    return [problem for route in routes for problem in route.problems] + doubles
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What may have been meant, in words."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
 @dataclass(slots=True)
@@ -262,21 +255,22 @@ class Failure:
 
 @contextmanager
 def plugin_door() -> Generator[Failure]:
-    """Code of others runs inside: whatever it raises, `sys.exit()` too, is a value to us."""
+    """Code of others runs inside: whatever it raises, `sys.exit()` too, is a value to us; not so that we are cancelled."""
     failure = Failure()
     try:
         yield failure
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the one broad catch of this code base
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  # the one broad catch of this code base
+        if isinstance(error, asyncio.CancelledError) and cancelled():
+            raise
         failure.error = error
 
 
-def cause(error: BaseException, path: Path | None) -> str:
-    """Where and why a handler file did not import, without the frames that are ours."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if path and Path(frame.filename) == path:
-            line = frame.lineno
-    return f"line {line}: {describe(error)}" if line else describe(error)
+def cancelled() -> bool:
+    """Whether somebody asked this task to end; in a thread of its own there is no task."""
+    with suppress(RuntimeError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return False
 
 
 async def in_thread(function: Callable[[], object]) -> object:

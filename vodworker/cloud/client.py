@@ -109,7 +109,16 @@ class Vod:
         progress: Progress | None = None,
     ) -> Uploaded:
         """Bring a file of this machine into the library; see `vodworker.cloud.upload.upload`. Raises `UploadError`."""
-        return await upload(self, self._session, path, name=name, cover=cover, procedure=procedure, progress=progress)
+        return await upload(
+            self,
+            self._session,
+            path,
+            name=name,
+            cover=cover,
+            procedure=procedure,
+            progress=progress,
+            chance=self._random,
+        )
 
     async def _send(self, action: str, params: Mapping[str, str], turn: Turn | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""

@@ -59,7 +59,10 @@ class Limiter:
     ) -> None:
         for bucket in self._buckets.values():
             bucket.close()
-        await self._askers.__aexit__(kind, error, trace)
+        if isinstance(error, asyncio.CancelledError):  # it may be the askers' own: one of them failed
+            await self._askers.__aexit__(kind, error, trace)
+        else:  # what the block raised is its own affair, and is not to be wrapped into a group
+            await self._askers.__aexit__(None, None, None)
 
     def _bucket(self, action: str) -> "Bucket":
         """The bucket of one action, made at its first use."""

@@ -1,0 +1,238 @@
+"""Real daemons, real signals, a real emulator: what only a process of its own can show."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import orjson
+import pytest
+
+from vodworker.emulator.server import Emulator
+from vodworker.emulator.settings import Settings
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+
+GRACE = 1.0
+
+
+class Daemon:
+    """A `vodworker run` of the test's own, and what it has said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, object]] = []
+        self._said = asyncio.Condition()
+
+    async def listen(self) -> None:
+        """Collect its log until it ends."""
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            async with self._said:
+                self.lines.append(orjson.loads(line))
+                self._said.notify_all()
+
+    def count(self, event: str) -> int:
+        """How often it has said this."""
+        return sum(line["event"] == event for line in self.lines)
+
+    async def said(self, event: str, times: int = 1) -> None:
+        """Wait until it has said this so often."""
+        async with self._said:
+            await self._said.wait_for(lambda: self.count(event) >= times)
+
+    async def stopped(self, name: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal and wait for the end; the exit code, and how long it took."""
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        self.process.send_signal(name)
+        return await self.process.wait(), clock() - asked
+
+
+class Site:
+    """A folder with settings and handlers, for daemons that work with one emulator."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        (folder / "handlers").mkdir()
+        (folder / "vodworker.toml").write_text(
+            f'[account]\nendpoint = "{url}"\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
+            f'[work]\ngrace = {GRACE}\n[log]\nformat = "json"\n'
+        )
+
+    def handler(self, body: str) -> None:
+        """Write the only handler: `hear`, of every event."""
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        imports = "import asyncio, pathlib, time\nfrom vodworker import on\nfrom vodworker.events import Event\n\n"
+        (self.folder / "handlers" / "hear.py").write_text(
+            f"{imports}\n@on(Event)\nasync def hear(event, ctx):\n{lines}"
+        )
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncGenerator[Daemon]:
+        """A daemon in this folder, gone when the block ends."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "vodworker", "run"), cwd=self.folder, stdout=asyncio.subprocess.PIPE
+        )
+        daemon = Daemon(process)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(daemon.listen())
+            try:
+                yield daemon
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    def heard(self) -> list[str]:
+        """What handlers have written into the file `heard`, a line each."""
+        return (self.folder / "heard").read_text().splitlines()
+
+
+@asynccontextmanager
+async def site(folder: Path, **settings: float) -> AsyncGenerator[tuple[Emulator, Site]]:
+    """An emulator, and a folder for its daemons."""
+    async with Emulator.serve(settings=Settings(**settings)) as emulator:  # type: ignore[arg-type]  # as the test says
+        yield emulator, Site(folder, emulator.url)
+
+
+def upload(number: int) -> dict[str, object]:
+    """A NewFileUpload as the service writes it."""
+    return {"version": "4.0", "eventType": "NewFileUpload", "data": {"fileId": f"f{number}"}}
+
+
+def waiting(emulator: Emulator) -> set[str]:
+    """The files whose events nobody has confirmed: they will be handed out again."""
+    return {orjson.loads(event.content)["data"]["fileId"] for event in emulator.queue}
+
+
+async def test_an_idle_daemon_stops_at_once(tmp_path: Path) -> None:
+    """SIGTERM ends a daemon whose long polls are open, with exit code 0, and takes no event with it."""
+    async with site(tmp_path) as (emulator, place):
+        place.handler("pass")
+        async with place.daemon() as daemon:
+            await daemon.said("worker.ready")
+            code, took = await daemon.stopped()
+        emulator.emit(upload(1))
+
+        assert 0 == code
+        assert took < GRACE
+        assert 1 == emulator.queue.waiting
+
+
+async def test_a_handler_that_ends_within_the_grace_is_finished(tmp_path: Path) -> None:
+    """SIGTERM lets a running handler finish, when it does so within the grace."""
+    async with site(tmp_path) as (emulator, place):
+        place.handler("await asyncio.sleep(0.5)\npathlib.Path('heard').open('a').write(event.key + '\\n')")
+        async with place.daemon() as daemon:
+            emulator.emit(upload(1))
+            await daemon.said("event.confirmed")
+            code, took = await daemon.stopped()
+
+        assert 0 == code
+        assert took < GRACE + 2
+        assert ["f1"] == place.heard()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("await asyncio.sleep(1000)", id="sleeps"),
+        pytest.param(
+            "while True:\n    try:\n        await asyncio.sleep(1000)\n    except BaseException:\n        pass",
+            id="refuses",
+        ),
+        pytest.param("time.sleep(1000)", id="blocks"),
+    ],
+)
+async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) -> None:
+    """The process is gone within grace + 2 s, even when a handler refuses to end or blocks the loop."""
+    async with site(tmp_path) as (emulator, place):
+        place.handler(f'print(\'{{"event":"began"}}\', flush=True)\n{body}')
+        async with place.daemon() as daemon:
+            emulator.emit(upload(1))
+            await daemon.said("began")
+            _, took = await daemon.stopped()
+        place.handler("pathlib.Path('heard').open('a').write(event.key + '\\n')")
+        async with place.daemon() as daemon:
+            await daemon.said("handler.done")
+            await daemon.stopped()
+
+        assert took < GRACE + 2
+        assert ["f1"] == place.heard()
+
+
+async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    """Who asks twice does not want to wait for the grace."""
+    async with site(tmp_path) as (emulator, place):
+        place.handler("await asyncio.sleep(1000)")
+        async with place.daemon() as daemon:
+            emulator.emit(upload(1))
+            await daemon.said("event.confirmed")
+            daemon.process.send_signal(signal.SIGTERM)
+            await daemon.said("worker.stopping")
+            _, took = await daemon.stopped(signal.SIGINT)
+
+        assert took < GRACE / 2
+
+
+async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:
+    """After a SIGKILL in the middle of its work, the next daemon handles what is left; no event is lost."""
+    everything = {f"f{number}" for number in range(400)}
+    async with site(tmp_path) as (emulator, place):
+        place.handler("await asyncio.sleep(0.02)\npathlib.Path('heard').open('a').write(event.key + '\\n')")
+        for number in range(300):
+            emulator.emit(upload(number))
+        async with place.daemon() as daemon:
+            await daemon.said("handler.done", 40)
+            await daemon.stopped(signal.SIGKILL)
+        before = len(place.heard())
+        async with place.daemon() as daemon:
+            await daemon.said("worker.ready")
+            for number in range(300, 400):
+                emulator.emit(upload(number))
+            while not everything <= {*place.heard()} | waiting(emulator):
+                await daemon.said("handler.done", daemon.count("handler.done") + 1)
+            code, _ = await daemon.stopped()
+
+        assert 0 == code
+        assert before < 300
+        assert everything == {*place.heard()} | waiting(emulator)
+        assert emulator.audit.smallest_margin >= 25
+
+
+async def test_a_daemon_waits_for_the_cloud(tmp_path: Path) -> None:
+    """A daemon that starts while the service is away begins to work when it comes."""
+    async with site(tmp_path) as (emulator, place):
+        port = int(emulator.origin.rpartition(":")[2])
+    place.handler("pass")
+    async with place.daemon() as daemon:
+        await daemon.said("pull.failed")
+        async with Emulator.serve(port=port) as emulator:
+            emulator.emit(upload(1))
+            await daemon.said("handler.done")
+            code, _ = await daemon.stopped()
+
+    assert 0 == code
+    assert 1 == daemon.count("pull.recovered")
+
+
+async def test_a_handler_file_that_does_not_import_stops_the_start(tmp_path: Path) -> None:
+    """The start ends with code 78 and one line: the file, the line in it, and the cause; no traceback."""
+    async with site(tmp_path) as (_, place):
+        (place.folder / "handlers" / "broken.py").write_text("import os\nimport nothing_of_that_name\n")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "vodworker", "run"),
+            cwd=place.folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+
+    assert 78 == process.returncode
+    assert "handlers/broken.py: line 2: ModuleNotFoundError: No module named 'nothing_of_that_name'" == (
+        said.decode().strip()
+    )
