@@ -2,8 +2,8 @@
 
 One store implements all four (`sqlite.py`; PostgreSQL is its twin). Each verb is atomic and durable when it returns: a
 `kill -9` or a power cut after that changes nothing, before it leaves no trace. A verb that is cancelled has either
-happened whole or not at all. Times are the store's own clock in Unix seconds; callers pass and get durations.
-A store that cannot do its work raises `JournalError`.
+happened whole or not at all; what a cancelled `claim` or `take` had got, it gives back by itself. Times are the store's
+own clock in Unix seconds; callers pass and get durations. A store that cannot do its work raises `JournalError`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `wait`: seconds until the next entry of these handlers may be due, None: none is known."""
+    """What a claim brought.
+
+    wait: seconds, more than 0, until an entry of the handlers with room comes due that is not yet, because its backoff
+    or a lease ends, the caller's own leases included; None: none will by itself. Entries that are due already and found
+    no room do not count: the caller knows when it has room again.
+    """
 
     entries: tuple[Entry, ...]
     wait: float | None
@@ -83,9 +88,10 @@ class Journal(Protocol):
     async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
         """Take up to `free[handler]` due entries of each handler, oldest first, and hold them for `lease` seconds.
 
-        Within one handler, entries of one key (other than "") are handed out in the order they were recorded, one at a
-        time: the next only after the one before it is done, dead or discarded, its retries included. An entry whose
-        lease has run out is due again. Each claim adds one to the attempt and to the fence.
+        Oldest is what has been due longest: a fresh entry since it was recorded, a failed one since its backoff ended;
+        entries whose lease has run out go before all others. Within one handler, entries of one key (other than "")
+        are handed out in the order they were recorded, one at a time: the next only after the one before it is done,
+        dead or discarded, its retries included. Each claim adds one to the attempt and to the fence.
         """
         ...
 
@@ -94,18 +100,24 @@ class Journal(Protocol):
         ...
 
     async def settle(self, entry: Entry, ending: Ending) -> bool:
-        """Write how the entry ended; False, and nothing is written, when the fence says that it is another's by now."""
+        """Write how the entry ended; False, and nothing is written, when it is another's by now, or nobody's.
+
+        After the lease ran out it is still the caller's, until another claims it.
+        """
         ...
 
     async def release(self, entries: Sequence[Entry]) -> None:
-        """Give entries back, due at once, the attempt not counted; those that are another's by now are left alone."""
+        """Give entries back, due at once and as old as they are, the attempt not counted.
+
+        Those that are another's by now are left alone.
+        """
         ...
 
     async def sweep(self, *, keep: float) -> int:
         """Forget events whose entries all ended well more than `keep` seconds ago; returns the number of open entries.
 
         Dead entries stay until an operator redrives or discards them. An event that still waits for its confirmation
-        stays too (see `record`).
+        stays too (see `record`). Works in steps, each atomic, so that other verbs get their turn in between.
         """
         ...
 
@@ -124,12 +136,16 @@ class Tokens(Protocol):
     async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
         """A token, out for `hold` seconds unless given back earlier; or the seconds until one may be free.
 
-        The answer is the store's alone: callers ask again after the wait and never count for themselves.
+        `limit` is at least 1, and may differ from one call to the next. The answer is the store's alone: callers ask
+        again after the wait and never count for themselves.
         """
         ...
 
     async def give(self, token: Token, *, rest: float) -> None:
-        """The token's call ended: the token comes back `rest` seconds from now (0: it was never used)."""
+        """The token's call ended: the token comes back `rest` seconds from now (0: it was never used).
+
+        A call that outlasted the token's hold counts from now all the same.
+        """
         ...
 
     async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
@@ -189,7 +205,10 @@ class Desk(Protocol):
         ...
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
-        """Entries, newest first: id, event_id, type, key, handler, state, attempt, due in, why, age."""
+        """Entries, newest first: id, event_id, type, key, handler, state, attempt, due_in, why, age.
+
+        due_in: seconds until a ready entry is due, None for others. why: why it is not running, in words.
+        """
         ...
 
     async def show(self, event_id: int) -> dict[str, Any] | None:
@@ -197,11 +216,17 @@ class Desk(Protocol):
         ...
 
     async def redrive(self, entry_ids: Sequence[int]) -> int:
-        """Open dead entries again, with their attempts at nought; returns how many were dead."""
+        """Open dead entries again, with their attempts at nought; returns how many were dead.
+
+        Where others of its key wait, an entry takes its old place before them, but a running one is not interrupted.
+        """
         ...
 
     async def discard(self, entry_ids: Sequence[int], *, why: str) -> int:
-        """End open or dead entries for good, with a reason; returns how many. A running one is left alone."""
+        """End open or dead entries for good, with a reason; returns how many.
+
+        A running one is left alone, as long as its lease lasts.
+        """
         ...
 
 
@@ -212,7 +237,10 @@ class Store(Journal, Tokens, Calls, Desk, Protocol):
     """A whole store, opened; `close` ends it."""
 
     async def adopt(self) -> int:
-        """Open the entries that a dead daemon left running: only for the sole user of a store. Returns how many."""
+        """Open the entries that a dead daemon left running, the attempt counted; returns how many.
+
+        Only the sole user of a store can know that they are left; others wait for the leases, and here it is 0.
+        """
         ...
 
     async def close(self) -> None:

@@ -61,13 +61,17 @@ class Thread:
             while not self._idle.is_set():  # what comes to an end may be taken back, and then it goes on
                 await self._idle.wait()
         finally:
-            self._gone = True
-            for _, answer in self._pending:
-                answer.cancel()
-            self._pending.clear()
-            closing = asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
-            self._executor.shutdown(wait=False)
-            await closing
+            if not self._gone:
+                await self._go()
+
+    async def _go(self) -> None:
+        self._gone = True
+        for _, answer in self._pending:
+            answer.cancel()
+        self._pending.clear()
+        closing = asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
+        self._executor.shutdown(wait=False)
+        await closing
 
     def _put(self, work: Work[T]) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
