@@ -27,10 +27,11 @@ from vodworker.api import ACTIONS
 from vodworker.config import load
 from vodworker.errors import ConfigError
 from vodworker.log import IDENTIFIERS, LOG_EVENTS
-from vodworker.router import GROUP, Router
+from vodworker.router import Router
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")])
+GROUP = "vodworker.handlers"  # the entry-point group in which a package offers handlers
 CHECKOUT = re.compile(r"(git clone|cd) ")  # how a reader comes to where the commands run
 
 SHORTEST_REASON = 3  # words
@@ -87,7 +88,7 @@ def check_python(block: Block, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(block.text, encoding="utf-8")
     if "@on(" in block.text:
-        assert Router.load([path.parent]).routes, f"{block} has no handler that a router finds"
+        Router.load([path.parent])
     elif re.search(r"^(async )?def test_", block.text, re.MULTILINE):
         run([sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", path], folder)
     else:
@@ -313,7 +314,7 @@ def test_good_block_holds(block: Block, tmp_path: Path) -> None:
         ("```python\n1 / 0\n```", "ZeroDivisionError"),
         ("```python\nimport warnings\nwarnings.warn('old')\n```", "UserWarning: old"),
         ("```python\ndef test_it():\n    assert False\n```", "1 failed"),
-        ("```python\n# @on(Event) is all that there is\n```", "no handler that a router finds"),
+        ("```python\n# @on(Event) is all that there is\n```", "no handler is in it"),
         ("```python\nimport nowhere  # for @on(Event)\n```", "No module named 'nowhere'"),
         ("```toml\n[pull]\nstream = 3\n```", "did you mean pull.streams"),
         ("```toml\n[project]\nname = 'x'\n```", "offers no handler"),
