@@ -243,9 +243,8 @@ print("hello")
 <!-- file: handlers/hello.py -->
 
 ```python
+from vodworker import Context, Done, on
 from vodworker.events import Event
-from vodworker.outcome import Done
-from vodworker.router import Context, on
 
 
 @on(Event)
@@ -271,7 +270,7 @@ hello = "hello"
 
 ```console
 $ cat handlers/hello.py
-from vodworker.events import Event
+from vodworker import Context, Done, on
 …
     return Done()
 $ echo "one … or another" && \\
