@@ -55,13 +55,14 @@ class Group(Params):
 def said(error: ValidationError) -> str:
     """What is wrong with some parameters, in one line: each field, its value, its bound."""
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'all'}: {problem['msg']}"
+        ": ".join([*filter(None, [".".join(map(str, problem["loc"]))]), problem["msg"]])
         + ("" if problem["type"] in SAYS_ALL else f", not {problem['input']!r:.60}")
         for problem in error.errors(include_url=False)
     )
 
 
-SAYS_ALL = frozenset({"missing", "too_short", "too_long", "rule", "extra_forbidden"})  # such a message needs no value
+# The mistakes whose message needs no value beside it.
+SAYS_ALL = frozenset({"missing", "extra_forbidden", "too_short", "too_long", "too_many_bytes", "rule"})
 
 
 class Action(Group, Generic[ReplyT_co]):

@@ -1,0 +1,144 @@
+"""What the declarations say, in words: for help on the command line and for the reference page."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+from functools import cache
+from itertools import pairwise
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Le, MaxLen
+from pydantic import BaseModel, PlainSerializer
+from pydantic.fields import FieldInfo
+
+from vodworker.api.action import Group
+from vodworker.api.bounds import AnyOf, Ceiling, Code, Octets, Unit, Within
+
+FAMILIES = "vodworker.api."
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter as a reader of help wants it.
+
+    name: as on the wire; `.n` stands for 0, 1, 2 … of a list. kind: its type or its choices. default: None when the
+    service is left to choose. code: the service's own for a value that it refuses.
+    """
+
+    name: str
+    kind: str
+    required: bool
+    default: str | None
+    bounds: str
+    unit: str
+    code: int | None
+    text: str
+
+
+def parameters(group: type[Group], *, prefix: str = "") -> Iterator[Parameter]:
+    """The parameters of an action in their order, those of its objects after each."""
+    texts = documented(group)
+    for name, field in group.model_fields.items():
+        base, facts, many = peeled(field.annotation, field.metadata)
+        inner = base if isinstance(base, type) and issubclass(base, Group) else None
+        path = f"{prefix}{field.alias}" + (".n" if many else "")
+        yield Parameter(
+            name=path,
+            kind="object" if inner else kind(base, facts),
+            required=field.is_required(),
+            default=shown(field),
+            bounds=", ".join(bounds(facts)),
+            unit=next((fact.name for fact in facts if isinstance(fact, Unit)), ""),
+            code=next((fact.number for fact in facts if isinstance(fact, Code) and not fact.on), None),
+            text=texts.get(name, ""),
+        )
+        if inner:
+            yield from parameters(inner, prefix=f"{path}.")
+
+
+def peeled(annotation: Any, facts: Sequence[Any] = ()) -> tuple[Any, list[Any], bool]:
+    """The type in an annotation, all facts on it, and whether there may be several."""
+    origin, arguments, known = get_origin(annotation), get_args(annotation), list(facts)
+    if origin is Annotated:
+        own = [fact for each in arguments[1:] for fact in (each.metadata if isinstance(each, FieldInfo) else [each])]
+        return peeled(arguments[0], known + own)
+    if origin in {Union, UnionType}:
+        return peeled(next(each for each in arguments if each is not type(None)), known)
+    if origin is Sequence:
+        base, known, _ = peeled(arguments[0], known)
+        joined = any(isinstance(fact, PlainSerializer) for fact in known)
+        return base, known, not joined
+    return annotation, known, False
+
+
+def kind(base: Any, facts: Sequence[Any]) -> str:
+    """A type's name, or its choices."""
+    if get_origin(base) is Literal:
+        return " | ".join(get_args(base))
+    if base is bool:
+        return "open | close" if any(isinstance(fact, PlainSerializer) for fact in facts) else "0 | 1"
+    if issubclass(base, IntEnum):
+        return " | ".join(f"{each.value} {each.name.lower()}" for each in base)
+    return {int: "integer", float: "number", str: "text", date: "yyyy-mm-dd"}[base]
+
+
+def bounds(facts: Sequence[Any]) -> Iterator[str]:
+    """The bounds among some facts, in words."""
+    for fact in facts:
+        match fact:
+            case Ge(ge):
+                yield f"≥ {ge}"
+            case Le(le):
+                yield f"≤ {le}"
+            case MaxLen(length):
+                yield f"at most {length} items"
+            case Octets(most):
+                yield f"at most {most} bytes"
+            case Ceiling(least, most, zero):
+                yield f"{least:g} to {most:g}, or the negative" + (", or 0" if zero else "")
+            case AnyOf(numbers, negatives):
+                yield f"one of {', '.join(map(str, numbers))}" + (", or the negative" if negatives else "")
+            case Within(days):
+                yield f"in the last {days} days"
+            case _ if pattern := getattr(fact, "pattern", None):
+                yield str(pattern)
+            case _:
+                pass
+
+
+def shown(field: FieldInfo) -> str | None:
+    """A default as it is sent."""
+    value = field.get_default()
+    if field.is_required() or value is None:
+        return None
+    return str(int(value)) if isinstance(value, int) else str(value)
+
+
+def documented(model: type[BaseModel]) -> dict[str, str]:
+    """The texts under a model's fields, by the fields' names; read from the source, and only when asked for."""
+    families = (base for base in reversed(model.__mro__) if base.__module__.startswith(FAMILIES))
+    texts: dict[str, str] = {}
+    for base in families:
+        texts |= _texts(base.__module__).get(base.__name__, {})
+    return {name: text for name, text in texts.items() if name in model.model_fields}
+
+
+@cache
+def _texts(module: str) -> dict[str, dict[str, str]]:
+    """The texts under all fields of a module's classes."""
+    classes = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {each.name: dict(_fields(each)) for each in classes if isinstance(each, ast.ClassDef)}
+
+
+def _fields(model: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(model.body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                yield name, " ".join(words.split())
+            case _:
+                pass
