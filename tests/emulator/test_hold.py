@@ -86,6 +86,16 @@ async def test_event_that_comes_back_wakes_the_poll() -> None:
 
 
 @in_virtual_time
+async def test_last_moment_of_the_hold_counts() -> None:
+    """A poll gets an event that comes back in the very moment in which its hold ends."""
+    polls = hold()
+    emit(polls, "a")
+    await pulled(polls)
+
+    assert (["a"], 35.0) == await pulled(polls, 35.0)
+
+
+@in_virtual_time
 async def test_timer_follows_what_is_confirmed() -> None:
     """A poll does not wake for an event that was confirmed in the meantime."""
     polls = hold()

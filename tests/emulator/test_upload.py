@@ -8,6 +8,7 @@ import pytest
 
 from tests.emulator.conftest import Caller
 from vodworker.emulator import Emulator
+from vodworker.emulator.procedure import preset_steps
 from vodworker.emulator.serve_upload import MEMORY
 
 
@@ -116,11 +117,23 @@ async def test_upload_starts_its_procedure(emulator: Emulator, call: Caller) -> 
     ] == [(step["taskType"], step["input"]) for step in flow["data"]["processTaskList"]]
 
 
-async def test_unknown_procedure_is_refused_before_the_bytes(call: Caller) -> None:
-    """A procedure that the service does not have is refused when the upload is applied for."""
-    reply = await call("ApplyUpload", videoType="mp4", procedure="Mine(1)")
+@pytest.mark.parametrize(
+    "procedure, expected",
+    [
+        ("QCVB_SimpleProcessFile", ["Transcode", "CoverBySnapshot", "SampleSnapshot"]),
+        ("QCVB_ProcessUGCFile(20, 0, 0, 10)", ["Transcode", "Porn"]),
+        ("QCVB_SimpleProcessFile({0}, 0, 10, 0)", ["CoverBySnapshot"]),
+    ],
+)
+def test_procedure_does_what_its_brackets_say(procedure: str, expected: list[str]) -> None:
+    """What a preset flow does is said in brackets, 0 leaves something out; without brackets it does all it can."""
+    assert expected == [step.type for step in preset_steps(procedure)]
 
-    assert (4000, True) == (reply["code"], "QCVB_SimpleProcessFile" in reply["message"])
+
+@pytest.mark.parametrize("procedure", ["Mine(1)", "QCVB_SimpleProcessFile(all)", "QCVB_SimpleProcessFile({0},0,0,0)"])
+async def test_unknown_procedure_is_refused_before_the_bytes(call: Caller, procedure: str) -> None:
+    """A procedure that the service does not have, or that does nothing, is refused when the upload is applied for."""
+    assert 4000 == (await call("ApplyUpload", videoType="mp4", procedure=procedure))["code"]
 
 
 async def test_parameters_are_checked(call: Caller) -> None:

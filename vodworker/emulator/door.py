@@ -89,8 +89,6 @@ def _params(request: web.Request, body: bytes) -> dict[str, str]:
         return dict(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise Refusal(PARAMETER, "the request is not UTF-8") from None
-    except ValueError as error:
-        raise Refusal(PARAMETER, str(error)) from None
 
 
 def decoded(action: type[Action[Any]], params: Mapping[str, str]) -> Action[Any]:

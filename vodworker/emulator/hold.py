@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 
 from vodworker.emulator.queue import Delivered, Queue
 
@@ -40,20 +39,24 @@ class Hold:
         poll: asyncio.Future[Batch] = self._loop.create_future()
         self._polls.append(poll)
         self._arm()
+        patience = self._loop.call_later(hold, self._dismiss, poll)
         kept: Batch = ()
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(hold):
-                    await asyncio.shield(poll)  # a time that runs out leaves the future as it is
-            if poll.done():
-                kept = poll.result()
+            kept = await asyncio.shield(poll)  # so that hanging up leaves the future to be looked at
             return kept
         finally:
+            patience.cancel()
             if not poll.done():
                 self._polls.remove(poll)
             elif poll.result() is not kept:  # handed out and hung up in the same turn of the loop
                 self.queue.take_back(poll.result())
                 self.wake()
+
+    def _dismiss(self, poll: asyncio.Future[Batch]) -> None:
+        self._hand_out()  # what comes in the last moment still counts
+        if not poll.done():
+            self._polls.remove(poll)
+            poll.set_result(())
 
     def wake(self) -> None:
         """Events may be there. They go out in the loop's next turn, so that what comes in one turn is one batch."""

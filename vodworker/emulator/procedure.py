@@ -66,6 +66,8 @@ def preset_steps(procedure: str) -> tuple[Step, ...]:
         made.append(Step("CoverBySnapshot", {"definition": cover, "positionType": "Percent", "position": 10}))
     if last := int(last or 10):
         made.append(Step(LAST[name], {"definition": last}))
+    if not made:
+        raise Refusal(PARAMETER, f"procedure {procedure!r} asks for nothing")
     return tuple(made)
 
 
