@@ -1,5 +1,6 @@
 """Only type-checked: what mypy and pyright must infer, and what they must refuse."""
 
+from collections.abc import AsyncIterator
 from typing import Protocol, TypeVar, assert_type
 
 from vodworker.api import (
@@ -7,9 +8,15 @@ from vodworker.api import (
     ApplyUpload,
     CommitUpload,
     DeleteVodFile,
+    DescribeVodPlayInfo,
+    FoundFile,
+    GetTaskInfo,
     GetTaskList,
+    GetVideoInfo,
+    Page,
     ProcessFile,
     Reply,
+    TaskSummary,
     Transcode,
 )
 from vodworker.api.processing import StartedTask
@@ -17,13 +24,18 @@ from vodworker.api.tasks import TaskList
 from vodworker.api.upload import CommittedUpload, UploadSession
 
 R = TypeVar("R", bound=Reply)
+ItemT = TypeVar("ItemT")
 
 
 class Caller(Protocol):
-    """The one method of the client."""
+    """The methods of the client."""
 
     async def call(self, action: Action[R]) -> R:
         """Send an action, return its reply."""
+        ...
+
+    def pages(self, action: Action[Page[ItemT]]) -> AsyncIterator[ItemT]:
+        """All items of a long list."""
         ...
 
 
@@ -36,6 +48,15 @@ async def replies_are_inferred(vod: Caller) -> None:
     assert_type(await vod.call(DeleteVodFile(file_id="1", flush_cdn=True)), Reply)
 
 
+async def items_are_inferred(vod: Caller) -> None:
+    """The items of a long list are typed by its reply; other replies are no such list."""
+    async for task in vod.pages(GetTaskList(status="FINISH")):
+        assert_type(task, TaskSummary)
+    async for file in vod.pages(DescribeVodPlayInfo(file_name="a")):
+        assert_type(file, FoundFile)
+    vod.pages(GetVideoInfo(file_id="1"))  # type: ignore[arg-type]
+
+
 async def parameters_are_checked() -> None:
     """A parameter that is missing, unknown or of another type does not pass."""
     ProcessFile()  # type: ignore[call-arg]
@@ -44,7 +65,11 @@ async def parameters_are_checked() -> None:
     GetTaskList(status="DONE")  # type: ignore[arg-type]
 
 
-def tables_of_replies(page: TaskList) -> None:
+async def replies_are_typed(vod: Caller, page: TaskList) -> None:
     """What a reply holds is typed to the leaves."""
+    info = await vod.call(GetVideoInfo(file_id="1", info_filter=["basicInfo"]))
+    assert_type(info.basic_info.name if info.basic_info else None, str | None)
+    task = await vod.call(GetTaskInfo(vod_task_id="1"))
+    assert_type(task.data.err_code if task.data else None, int | None)
     if page.data is not None:
         assert_type(page.data.task_list[0].vod_task_id, str | None)

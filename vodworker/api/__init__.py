@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vodworker.api.action import Action as Action
+from vodworker.api.action import Page as Page
 from vodworker.api.action import Reply as Reply
 from vodworker.api.action import table
 from vodworker.api.classes import *

@@ -40,7 +40,7 @@ class Group(Params):
     `model_validate`, which readers of requests use, raises pydantic's ValidationError instead: it knows the place.
     """
 
-    if not TYPE_CHECKING:  # checkers see the `__init__` that pydantic makes from the fields
+    if not TYPE_CHECKING:  # pragma: no branch - checkers see the `__init__` that pydantic makes from the fields
 
         def __init__(self, /, **values: Any) -> None:
             try:
