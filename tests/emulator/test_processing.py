@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.emulator.conftest import Caller
 from vodworker.emulator import Emulator
+from vodworker.events import ConcatComplete, FileDeleted, NewFileUpload, ProcedureStateChanged, decode
 
 EVERYTHING = {
     "transcode": {
@@ -58,6 +60,22 @@ async def test_flow_makes_everything_that_is_asked_for(emulator: Emulator, call:
     assert ["Porn"] == [step["taskType"] for step in data["contentReviewList"]]
     assert (10, "VodBuildInKMS") == (data["drm"]["definition"], data["drm"]["keySource"])
     assert {"width": "10%"} == steps[0]["input"]["mosaicList"][0]
+
+
+async def test_events_are_in_their_vocabulary(emulator: Emulator, call: Caller) -> None:
+    """Every event that comes out is read as the type that it says, with all its parts."""
+    file_id = await call.upload("a.mp4", coverType="jpg")
+    await call.good("ProcessFile", fileId=file_id, **EVERYTHING)
+    await call.good("ConcatVideo", srcFileList=[{"fileId": file_id}], name="joined", dstType=["mp4"])
+    events = [decode(orjson.dumps(event)) for event in await call.events(3)]
+    await call.good("DeleteVodFile", fileId=file_id, priority=0)
+    events += [decode(orjson.dumps(event)) for event in await call.events(1)]
+
+    assert {NewFileUpload, ConcatComplete, ProcedureStateChanged, FileDeleted} == {type(event) for event in events}
+    assert [{}] * 4 == [event.model_extra for event in events]
+    [flow] = [event for event in events if isinstance(event, ProcedureStateChanged)]
+    assert [True] * 8 == [step.ok for step in flow.process_task_list]
+    assert (2, 1, True) == (len(flow.ai_analysis_list), len(flow.content_review_list), flow.finished)
 
 
 async def test_picture_is_scaled_by_the_template(call: Caller) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.emulator.conftest import Caller, account
 from vodworker.api import ACTIONS
 from vodworker.emulator import Emulator, Settings, run, serve_tasks
-from vodworker.emulator.audit import Audit
+from vodworker.emulator.audit import Audit, Call
 from vodworker.emulator.checks import Guard
 from vodworker.emulator.clock import Clock
 from vodworker.emulator.door import Door
@@ -138,6 +138,18 @@ async def status(http: aiohttp.ClientSession, url: str) -> int:
             return response.status
     except aiohttp.ClientConnectionError:
         return 0
+
+
+async def test_every_call_is_shown_when_it_has_ended() -> None:
+    """Whoever watches is shown each call with its code, and a refused one with the reason."""
+    seen = list[Call]()
+    async with Emulator.serve(watch=seen.append) as emulator, aiohttp.ClientSession() as http:
+        await Caller(emulator, http).good("GetTaskList", status="FINISH")
+        await Caller(emulator, http)("GetVideoInfo", fileId="1")
+
+    assert [("GetTaskList", 0, ""), ("GetVideoInfo", 10008, "(10008) file 1 does not exist")] == [
+        (call.action, call.code, call.error) for call in seen
+    ]
 
 
 async def test_elsewhere_is_nothing(call: Caller) -> None:

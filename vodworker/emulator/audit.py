@@ -1,7 +1,7 @@
 """What the emulator saw: every call, and what a promise of the worker can be held against. Bounded in memory."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -11,7 +11,10 @@ from vodworker.emulator.queue import Queue
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `at`: its arrival on the event loop's clock; `code`: None when the caller had gone before the reply."""
+    """One call. `at`: its arrival on the event loop's clock; `code`: None when the caller had gone before the reply.
+
+    error: the message of a refusal.
+    """
 
     at: float
     action: str
@@ -19,13 +22,18 @@ class Call:
     duration: float
     file_id: str = ""
     task_id: str = ""
+    error: str = ""
 
 
 class Audit:
-    """The last calls one by one, and counts of all of them; what became of the events is counted by the queue."""
+    """The last calls one by one, and counts of all of them; what became of the events is counted by the queue.
 
-    def __init__(self, queue: Queue, *, keep: int = 100_000) -> None:
+    watch: is shown every call when it has ended.
+    """
+
+    def __init__(self, queue: Queue, *, watch: Callable[[Call], None] = lambda _: None, keep: int = 100_000) -> None:
         self.queue = queue
+        self._watch = watch
         self.codes: Counter[tuple[str, int | None]] = Counter()
         self.smallest_margin = inf
         self.margins: deque[float] = deque(maxlen=keep)
@@ -48,6 +56,7 @@ class Audit:
         """Keep a call that has its end."""
         self._calls.append(call)
         self.codes[call.action, call.code] += 1
+        self._watch(call)
 
     def confirmed(self, margins: tuple[float, ...]) -> None:
         """Keep how much of their handles' lives confirmations had left."""

@@ -46,7 +46,7 @@ class Door:
     async def answer(self, request: web.Request) -> web.Response:
         """The reply to a request: HTTP 200 whatever the code, as the service does it."""
         body = await request.read() if request.method == "POST" else b""
-        arrived, name, vital, code = self._loop.time(), "", dict[str, str](), None
+        arrived, name, vital, code, error = self._loop.time(), "", dict[str, str](), None, ""
         try:
             try:
                 params = _params(request, body)
@@ -56,14 +56,16 @@ class Door:
                 self._audit.arrived(name, arrived)
                 reply = await self._serve(request, params)
             except Refusal as refusal:
-                reply = {"code": refusal.code, "message": str(refusal), "codeDesc": refusal.desc}
+                error = str(refusal)
+                reply = {"code": refusal.code, "message": error, "codeDesc": refusal.desc}
             response = web.Response(body=orjson.dumps(reply), content_type="application/json")
             code = cast("int", reply["code"])  # an int in SUCCESS and in every Refusal
             vital |= {field: str(reply[field]) for field in VITAL if field in reply}
             return response
         finally:
             took = self._loop.time() - arrived
-            self._audit.ended(Call(arrived, name, code, took, vital.get("fileId", ""), vital.get("vodTaskId", "")))
+            about = vital.get("fileId", ""), vital.get("vodTaskId", "")
+            self._audit.ended(Call(arrived, name, code, took, *about, error))
 
     async def _serve(self, request: web.Request, params: Mapping[str, str]) -> dict[str, object]:
         self._guard.admit(params, method=request.method, host=request.headers.get("Host", ""), now=self._wall())

@@ -13,9 +13,10 @@ from pathlib import Path
 from aiohttp import web
 
 from vodworker.emulator import serve_events, serve_files, serve_processing, serve_tasks, serve_upload, tasks
-from vodworker.emulator.audit import Audit
+from vodworker.emulator.audit import Audit, Call
 from vodworker.emulator.checks import PATH, Guard
 from vodworker.emulator.clock import Clock
+from vodworker.emulator.cos_xml import CosXml
 from vodworker.emulator.depot import Depot
 from vodworker.emulator.door import Door, Served
 from vodworker.emulator.hold import Hold
@@ -80,14 +81,15 @@ class Emulator:
         *,
         settings: Settings | None = None,
         state_file: Path | None = None,
+        watch: Callable[[Call], None] = lambda _: None,
         wall: Callable[[], float] = time.time,
     ) -> AsyncGenerator["Emulator"]:
         """Listen until the block ends; then open calls are cut off and nothing is left behind.
 
         port: 0 takes a free one. state_file: where the account is loaded from at the start and saved to at the end, the
-        bytes of its files beside it; None: it lives as long as the block. wall: Unix seconds, for the Timestamp of
-        calls and the start of the emulator's clock. ConfigError when the state cannot be read, OSError when the port
-        is taken.
+        bytes of its files beside it; None: it lives as long as the block. watch: is shown every call when it has ended.
+        wall: Unix seconds, for the Timestamp of calls and the start of the emulator's clock. ConfigError when the state
+        cannot be read, OSError when the port is taken.
         """
         saved = await asyncio.to_thread(load, state_file) if state_file else None
         async with AsyncExitStack() as stack:
@@ -95,7 +97,9 @@ class Emulator:
                 socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
             )
             folder = _folder(stack, state_file)
-            service = _service(settings or Settings(), saved, folder=folder, origin=_origin(listener), wall=wall)
+            service = _service(
+                settings or Settings(), saved, folder=folder, origin=_origin(listener), watch=watch, wall=wall
+            )
             emulator = Emulator(service)
             if state_file:
                 stack.push_async_callback(_save, service, state_file)
@@ -126,7 +130,13 @@ def _folder(stack: AsyncExitStack, state_file: Path | None) -> Path:
 
 
 def _service(
-    settings: Settings, saved: Saved | None, *, folder: Path, origin: str, wall: Callable[[], float]
+    settings: Settings,
+    saved: Saved | None,
+    *,
+    folder: Path,
+    origin: str,
+    watch: Callable[[Call], None],
+    wall: Callable[[], float],
 ) -> Service:
     chance = random.Random(settings.seed)  # noqa: S311  # ids and tokens of nothing that is worth stealing
     state = saved.state if saved else State()
@@ -148,7 +158,7 @@ def _service(
         storage=Storage(folder, state),
         queue=queue,
         hold=Hold(queue),
-        audit=Audit(queue),
+        audit=Audit(queue, watch=watch),
         chance=chance,
     )
 
@@ -168,6 +178,7 @@ def _app(emulator: Emulator, wall: Callable[[], float]) -> web.Application:
     app.router.add_get(PATH, door.answer, allow_head=False)
     app.router.add_post(PATH, door.answer)
     Depot(service).add_to(app)
+    CosXml(service, emulator.accounts, wall=wall).add_to(app)
     return app
 
 
