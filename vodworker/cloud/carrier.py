@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from vodworker.cloud.local import Part
-from vodworker.errors import CallError
+from vodworker.errors import CallError, Refused
 from vodworker.outcome import backoff
 
 T = TypeVar("T")
@@ -34,18 +34,19 @@ class Carrier:
     @contextmanager
     def trip(self) -> Generator[Callable[[int], None]]:
         """Count the bytes of one attempt with what is yielded; they are taken back when it fails."""
-        sent = 0
+        sent, over, arrived = 0, False, False
 
         def moved(count: int) -> None:
             nonlocal sent
-            sent += count
-            self._add(count)
+            if not over:  # a thread may still be at it
+                sent += count
+                self._add(count)
 
-        arrived = False
         try:
             yield moved
             arrived = True
         finally:
+            over = True
             if not arrived:
                 self._add(-sent)
 
@@ -65,6 +66,26 @@ class Carrier:
                 if not error.retryable or failures > RETRIES:
                     raise
                 await asyncio.sleep(backoff(failures, self._random, first=0.5))
+
+    async def conclude(self, attempt: Callable[[], Awaitable[object]]) -> None:
+        """As `patiently`, for the step that makes an object of its parts, which the store refuses to do twice.
+
+        A refusal after a reply that was lost means that it was done; if it was not, committing the upload will tell.
+        """
+        lost = False
+
+        async def once() -> None:
+            nonlocal lost
+            try:
+                await attempt()
+            except Refused:
+                if not lost:
+                    raise
+            except CallError:
+                lost = True
+                raise
+
+        await self.patiently(once)
 
     async def carry(
         self, load: Sequence[Part], send: Callable[[Part], Awaitable[T]], *, at_once: int = AT_ONCE

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from vodworker.errors import UploadError
 
@@ -37,6 +38,8 @@ class LocalFile:
         self._stamp = _stamp(os.fstat(descriptor))
         self.size = self._stamp[0]
         self._trouble: OSError | None = None
+        self._lock = Lock()
+        self._open, self._users = True, 1
 
     def __repr__(self) -> str:
         return f"<LocalFile {self.path}, {self.size} bytes>"
@@ -48,6 +51,10 @@ class LocalFile:
 
     def read(self, start: int, most: int) -> bytes:
         """Some bytes from there on, at least one. Blocks; OSError when there are none, or none that can be read."""
+        with self._lock:
+            if not self._open:
+                raise OSError(errno.EBADF, "it is closed")
+            self._users += 1
         try:
             if chunk := os.pread(self._descriptor, most, start):
                 return chunk
@@ -55,6 +62,22 @@ class LocalFile:
         except OSError as error:
             self._trouble = error
             raise
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        """Let go of the file. A thread that is just reading it closes it when it is done.
+
+        Else its descriptor could become another file's under it, whose bytes would then be sent.
+        """
+        self._open = False
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                os.close(self._descriptor)
 
     def check(self) -> None:
         """Raise `UploadError` unless the file could be read, and is as it was when it was opened."""
@@ -102,12 +125,12 @@ def local_file(path: Path, *, types: frozenset[str]) -> Generator[LocalFile]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(path, error) from error
+    file = LocalFile(path, descriptor)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UploadError(str(path), "read", "it is not a file; give the files themselves")
-        if not found.st_size:
+        if not file.size:
             raise UploadError(str(path), "read", "it is empty; give a file that is written completely")
-        yield LocalFile(path, descriptor)
+        yield file
     finally:
-        os.close(descriptor)
+        file.close()

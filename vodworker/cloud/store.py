@@ -26,11 +26,20 @@ SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where one object goes, and what entitles to send it there."""
+class Address:
+    """Where one object goes by the JSON interface, and what entitles to send it there."""
 
     url: str
     signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where one object goes by the XML interface."""
+
+    region: str
+    bucket: str
+    path: str
 
 
 def origin(endpoint: str, *, region: str) -> str:
@@ -62,29 +71,29 @@ class Store:
     def __repr__(self) -> str:
         return f"<Store {self._carrier!r}>"
 
-    async def put(self, file: LocalFile, target: Target) -> None:
+    async def put(self, file: LocalFile, address: Address) -> None:
         """Send a file. Raises a `CallError` of the store, or the `UploadError` of a file that cannot be read."""
         if file.size <= WHOLE:
             fields = {"op": "upload", "insertOnly": "0"}
-            await self._carrier.carry(file.parts(file.size), lambda part: self._post(target, fields, part))
+            await self._carrier.carry(file.parts(file.size), lambda part: self._post(address, fields, part))
             file.check()
         else:
-            await self._put_slices(file, target)
+            await self._put_slices(file, address)
 
-    async def _put_slices(self, file: LocalFile, target: Target) -> None:
+    async def _put_slices(self, file: LocalFile, address: Address) -> None:
         size = {"filesize": str(file.size)}
         start = {"op": "upload_slice_init", **size, "slice_size": str(SLICE), "insertOnly": "0"}
-        reply = await self._carrier.patiently(lambda: self._post(target, start))
+        reply = await self._carrier.patiently(lambda: self._post(address, start))
         session, length, at_once = slicing(reply)
 
         async def send(part: Part) -> None:
-            await self._post(target, {"op": "upload_slice_data", **session, "offset": str(part.start)}, part)
+            await self._post(address, {"op": "upload_slice_data", **session, "offset": str(part.start)}, part)
 
         await self._carrier.carry(file.parts(length), send, at_once=at_once)
         file.check()
-        await self._carrier.patiently(lambda: self._post(target, {"op": "upload_slice_finish", **session, **size}))
+        await self._carrier.conclude(lambda: self._post(address, {"op": "upload_slice_finish", **session, **size}))
 
-    async def _post(self, target: Target, fields: dict[str, str], part: Part | None = None) -> dict[str, Any]:
+    async def _post(self, address: Address, fields: dict[str, str], part: Part | None = None) -> dict[str, Any]:
         """Post a form once, with a part of a file in it if there is one; the store's reply."""
         op = fields["op"]
         clock = asyncio.get_running_loop().time
@@ -99,9 +108,9 @@ class Store:
                 async with (
                     asyncio.timeout(PATIENCE) as silence,
                     self._http.post(
-                        URL(target.url, encoded=True),
+                        URL(address.url, encoded=True),
                         data=Form(fields, part, moved),
-                        headers={"Authorization": target.signature},
+                        headers={"Authorization": address.signature},
                         timeout=UNTIMED,
                         allow_redirects=False,
                     ) as response,

@@ -15,8 +15,8 @@ from vodworker.api.upload import ApplyUpload, CommitUpload, StoragePlace, Upload
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import Carrier, Progress
 from vodworker.cloud.local import COVERS, VIDEOS, LocalFile, local_file
-from vodworker.cloud.store import Store, Target, object_url, origin
-from vodworker.errors import CallError, Denied, Refused, UploadError
+from vodworker.cloud.store import Address, Key, Store, object_url, origin
+from vodworker.errors import BadReply, CallError, Denied, Refused, UploadError
 
 R = TypeVar("R", bound=Reply)
 
@@ -77,33 +77,54 @@ async def upload(
                 )
             )
         total = video.size + (picture.size if picture else 0)
-        store = Store(http, Carrier(total, progress=progress, random=chance))
+        carrier = Carrier(total, progress=progress, random=chance)
         for file, place in ((video, session.video), (picture, session.cover)):
             if file:
                 with step(file, "send"):
-                    await store.put(file, target(session, place, file, endpoint=vod.account.endpoint))
+                    await send(file, target(session, place, vod.account), http, vod.account, carrier)
     with step(video, "commit"):
         done = await vod.call(CommitUpload(vod_session_key=session.vod_session_key or ""))
+        if not done.file_id:
+            raise BadReply("CommitUpload", "the reply has no fileId")
     return Uploaded(
-        done.file_id or "",
+        done.file_id,
         (done.video and done.video.url) or "",
         (done.cover and done.cover.url) or None,
     )
 
 
-def target(session: UploadSession, place: StoragePlace | None, file: LocalFile, *, endpoint: str) -> Target:
-    """Where the service wants a file to be sent."""
-    if not (place and place.storage_path and session.storage_bucket and session.storage_app_id):
-        raise UploadError(str(file.path), "send", "ApplyUpload did not say where to")
-    return Target(
-        object_url(
-            origin(endpoint, region=session.storage_region or ""),
-            app_id=session.storage_app_id,
-            bucket=session.storage_bucket,
-            path=place.storage_path,
-        ),
-        place.storage_signature or "",
-    )
+def target(session: UploadSession, place: StoragePlace | None, account: Account) -> Address | Key:
+    """Where the service wants a file to be sent, and by which interface: the XML one where it gives no signature."""
+    match session, place:
+        case (
+            UploadSession(storage_bucket=str(bucket), storage_app_id=str(app_id), storage_region=str(region)),
+            StoragePlace(storage_path=str(path), storage_signature=str(signature)),
+        ) if signature:
+            at = origin(account.endpoint, region=region)
+            return Address(object_url(at, app_id=app_id, bucket=bucket, path=path), signature)
+        case (
+            UploadSession(storage_bucket=str(bucket), storage_app_id=str(app_id), storage_region_v5=str(region)),
+            StoragePlace(storage_path=str(path)),
+        ):
+            return Key(region, f"{bucket}-{app_id}", path)
+        case _:
+            raise BadReply("ApplyUpload", "the reply does not say where the bytes go")
+
+
+async def send(
+    file: LocalFile, target: Address | Key, http: aiohttp.ClientSession, account: Account, carrier: Carrier
+) -> None:
+    """Send a file where it goes."""
+    match target:
+        case Address():
+            await Store(http, carrier).put(file, target)
+        case Key():
+            try:
+                from vodworker.cloud import cos  # noqa: PLC0415  # an extra, and slow to load
+            except ImportError as error:
+                lacking = f"the store wants its XML interface, and {error.name} is not installed"
+                raise UploadError(str(file.path), "send", f"{lacking}; install vodworker[upload]") from error
+            await cos.put(file, target, account=account, carrier=carrier)
 
 
 def printable(name: str) -> str:
@@ -125,7 +146,7 @@ def remedy(error: CallError) -> str:
     match error:
         case Refused(code=code) if code in REMEDIES:
             return REMEDIES[code]
-        case Denied():
+        case Denied() | Refused(code=403):  # the latter is the store's
             return "check the account's keys and this machine's clock"
         case _ if error.retryable:
             return "upload it again later"

@@ -26,22 +26,23 @@ async def apply_upload(service: Service, call: ApplyUpload) -> UploadSession:
     _forget(service)
     file_id = service.new_file_id()
     folder = service.folder(file_id)
+    signed = service.settings.signed_places
     upload = Upload(
         key=service.secret(),
         file_id=file_id,
         name=call.video_name or f"{file_id}.{call.video_type}",
         container=call.video_type,
         video_path=f"{folder}/f0.{call.video_type}",
-        video_signature=service.secret(),
+        video_signature=service.secret() if signed else "",
         cover_path=f"{folder}/cover.{call.cover_type}" if call.cover_type else "",
-        cover_signature=service.secret() if call.cover_type else "",
+        cover_signature=service.secret() if signed and call.cover_type else "",
         procedure=call.procedure or "",
         applied=service.clock.now(),
     )
     service.state.uploads[upload.key] = upload
-    cover = StoragePlace(storage_path=upload.cover_path, storage_signature=upload.cover_signature)
+    cover = StoragePlace(storage_path=upload.cover_path, storage_signature=upload.cover_signature or None)
     return UploadSession(
-        video=StoragePlace(storage_path=upload.video_path, storage_signature=upload.video_signature),
+        video=StoragePlace(storage_path=upload.video_path, storage_signature=upload.video_signature or None),
         cover=cover if call.cover_type else None,
         storage_app_id=str(service.settings.app_id),
         storage_bucket=service.bucket,

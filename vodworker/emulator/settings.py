@@ -26,6 +26,7 @@ class Settings:
     empty: what PullEvent answers to say that there is no event.
     ceilings: calls of an action in 60 s, where it is not the action's own `rate`.
     queued, worked: how long a task waits for its start, and each of its sub-tasks for its end.
+    signed_places: whether ApplyUpload signs for the store's JSON interface; newer replies leave uploads to its XML one.
     seed: of the ids; None makes others at each start.
     app_id: the account's number, a part of many names.
     """
@@ -43,5 +44,6 @@ class Settings:
     speed: float = 1.0
     queued: float = 1.0
     worked: float = 2.0
+    signed_places: bool = True
     seed: int | None = None
     app_id: int = 1250000001
