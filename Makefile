@@ -44,6 +44,7 @@ shape: $(VENV)/dev.stamp
 	$(BIN)/pytest --quiet tests/test_architecture.py tests/test_repository.py
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
+	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }
 	@$(BIN)/python -m bench
 
 lock: $(VENV)/dev.stamp  ## Write the lock files anew from pyproject.toml, with the newest versions
