@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 PART = 8 * 1024 * 1024  # bytes of a part; the store wants at least 1 MB
 MOST_PARTS = 10_000  # of one object
-LAST_WORDS = 3.0  # seconds for telling the store to forget the parts of an upload that failed
+LAST_WORDS = 3.0  # seconds that an upload which failed takes to clean up behind itself
 
 
 async def put(file: LocalFile, key: Key, *, account: Account, carrier: Carrier) -> None:
@@ -38,7 +38,10 @@ async def put(file: LocalFile, key: Key, *, account: Account, carrier: Carrier) 
             await (store.put_whole(file) if file.size <= PART else store.put_parts(file))
     finally:
         stop.set()
-        threads.shutdown(wait=False, cancel_futures=True)  # what still runs ends with its next chunk
+        threads.shutdown(wait=False, cancel_futures=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):  # a thread ends with its next chunk, or when its line is dead
+                await asyncio.to_thread(threads.shutdown)
 
 
 def client(account: Account, key: Key, session: requests.Session) -> CosS3Client:
@@ -88,6 +91,8 @@ class Store:
 
             async def send(part: Part) -> dict[str, Any]:
                 sent = await self._send(self._sdk.upload_part, part, PartNumber=part.number, UploadId=upload_id)
+                if "ETag" not in sent:
+                    raise BadReply("upload_part", "the reply has no ETag")
                 return {"PartNumber": part.number, "ETag": sent["ETag"]}
 
             length = max(PART, -(-file.size // MOST_PARTS))

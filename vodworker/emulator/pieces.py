@@ -28,6 +28,7 @@ class Unfinished:
         self.pieces: dict[int, Piece] = {}
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # lives until `close`, over several requests
         self._end = 0
+        self._users = 1
 
     def __repr__(self) -> str:
         return f"<Unfinished {self.path}, {len(self.pieces)} pieces>"
@@ -36,9 +37,13 @@ class Unfinished:
         """Take a piece in that is this long at most."""
         start, self._end = self._end, self._end + size
         md5, at = hashlib.md5(usedforsecurity=False), start
-        async for chunk in chunks:
-            md5.update(chunk)
-            at += await asyncio.to_thread(os.pwrite, self._file.fileno(), chunk, at)
+        self._users += 1
+        try:
+            async for chunk in chunks:
+                md5.update(chunk)
+                at += await asyncio.to_thread(os.pwrite, self._file.fileno(), chunk, at)
+        finally:
+            self.close()
         piece = self.pieces[key] = Piece(start, at - start, md5.hexdigest())
         return piece
 
@@ -51,5 +56,7 @@ class Unfinished:
                 yield await asyncio.to_thread(os.pread, self._file.fileno(), length, at)
 
     def close(self) -> None:
-        """Forget the bytes."""
-        self._file.close()
+        """Forget the bytes, as soon as no piece is coming in any more."""
+        self._users -= 1
+        if not self._users:
+            self._file.close()
