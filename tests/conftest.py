@@ -1,6 +1,10 @@
 """What all tests share: how hard the property tests try."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -13,3 +17,15 @@ settings.load_profile("gate")
 def pytest_sessionstart() -> None:
     """Make the table of all characters, seconds of work that is kept on disk, outside the ten seconds of any test."""
     st.text().validate()
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Logging is a matter of the whole process: a test that sets it up puts it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)

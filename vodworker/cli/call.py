@@ -8,8 +8,9 @@ import click
 
 from vodworker.api import ACTIONS
 from vodworker.api.action import Action, Reply
+from vodworker.api.describe import parameters
 from vodworker.app import service
-from vodworker.cli.declared import notes, parameters, parsed, sentence
+from vodworker.cli.declared import facts, notes, parsed, sentence
 from vodworker.cli.manners import config_option, quiet, read
 from vodworker.config import Settings, nearest
 
@@ -54,7 +55,7 @@ class Caller(click.Command):
         """The parameters of the action, then the options of the command."""
         if self.action.model_fields:
             with formatter.section("Parameters"):
-                formatter.write_dl(list(parameters(self.action)))
+                formatter.write_dl([(it.name, facts(it)) for it in parameters(self.action)])
         super().format_options(ctx, formatter)
 
     def call(self, pairs: Sequence[str], config: Path | None) -> None:

@@ -11,7 +11,7 @@ import click
 
 from vodworker.api import ACTIONS
 from vodworker.config import Given, Key, Settings, load
-from vodworker.errors import ConfigError, VodworkerError
+from vodworker.errors import ConfigError, Refused, VodworkerError
 from vodworker.log import setup
 from vodworker.wire import dumps
 
@@ -58,7 +58,12 @@ def failures() -> Generator[None]:
 def failed(errors: Sequence[VodworkerError]) -> Failed:
     """One end for all of these errors."""
     kind = Unusable if any(isinstance(error, ConfigError) for error in errors) else Failed
-    return kind("\n".join(map(str, errors)))
+    return kind("\n".join(map(told, errors)))
+
+
+def told(error: VodworkerError) -> str:
+    """The message, and where there is more."""
+    return f"{error}\n`vodworker explain {error.code}` says more" if isinstance(error, Refused) else str(error)
 
 
 def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError]:

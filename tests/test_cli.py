@@ -1,0 +1,535 @@
+"""The command line's promises: what each command prints, and the exit codes that scripts and supervisors rely on."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vodworker.api import ACTIONS, ConcatVideo, CreateVodTags, DeleteVodFile, ModifyVodInfo, SourceFile
+from vodworker.api.bounds import Priority
+from vodworker.cli import cli
+from vodworker.cli.declared import parsed
+from vodworker.cli.manners import failures
+from vodworker.cli.shown import span
+from vodworker.emulator import Emulator, Settings
+from vodworker.errors import ConfigError, JournalError
+from vodworker.journal.port import Arrival
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.outcome import Dead, Finished
+
+pytestmark = pytest.mark.usefixtures("logging_restored")
+
+Shell = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def shell(folder: Path) -> Shell:
+    """Runs a command as a shell in `folder` would."""
+
+    def run(*words: str, **environ: str) -> Result:
+        return CliRunner().invoke(cli, words, env=environ)
+
+    return run
+
+
+def write_settings(folder: Path, endpoint: str = "http://127.0.0.1:9") -> None:
+    """Settings with which everything but the network is well."""
+    (folder / "handlers").mkdir()
+    (folder / "handlers" / "hear.py").write_text(
+        "from vodworker import on\nfrom vodworker.events import Event\n\n\n@on(Event)\ndef hear(event, ctx): ...\n"
+    )
+    (folder / "vodworker.toml").write_text(
+        f'[account]\nendpoint = "{endpoint}"\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
+        '[calls]\nretries = 0\n[log]\nformat = "json"\n'
+    )
+
+
+# ---- the group
+
+
+def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
+    """`vodworker --help` lists every command with one line, and the exit codes."""
+    result = shell("--help")
+
+    assert 0 == result.exit_code
+    listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
+    assert ["run", "demo", "check", "emulator", "call", "events", "explain"] == [name for name, _ in listed]
+    assert [] == [line for _, line in listed if line.endswith("...")]
+    assert "78 wrong settings" in result.output
+
+
+@pytest.mark.parametrize("name", [*cli.commands, "events list", "events show", "events redrive", "events discard"])
+def test_help_shows_an_example(shell: Shell, name: str) -> None:
+    """Each command's help ends with an example of its use."""
+    result = shell(*name.split(), "--help")
+
+    assert 0 == result.exit_code
+    assert f"vodworker {name}" in result.output.partition("Example")[2]
+
+
+def test_wrong_command_line_is_2(shell: Shell) -> None:
+    """A command that does not exist is a usage error, which names the nearest one."""
+    result = shell("rn")
+
+    assert 2 == result.exit_code
+    assert "run" in result.stderr
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+def test_module_is_the_command() -> None:
+    """`python -m vodworker` is the command itself."""
+    version = subprocess.check_output([sys.executable, "-m", "vodworker", "--version"], text=True)
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
+
+
+def test_groups_of_our_errors_end_as_one() -> None:
+    """Errors that come out of task groups are told a line each; a wrong setting among them is exit code 78."""
+    with pytest.raises(BaseException, match="broken\nwrong") as caught, failures():
+        raise ExceptionGroup("", [ExceptionGroup("", [JournalError("broken")]), ConfigError(["wrong"])])
+
+    assert 78 == getattr(caught.value, "exit_code", None)
+
+
+def test_foreign_errors_keep_their_traceback() -> None:
+    """An error that is not ours is a fault of vodworker, and is not dressed up as a user's mistake."""
+    with pytest.raises(ExceptionGroup), failures():
+        raise ExceptionGroup("", [JournalError("broken"), ZeroDivisionError()])
+    with pytest.raises(ExceptionGroup), failures():
+        raise ExceptionGroup("", [ZeroDivisionError()])
+
+
+# ---- run
+
+
+def test_run_tells_all_wrong_settings(shell: Shell, folder: Path) -> None:
+    """`run` with wrong settings ends with exit code 78 and a line for each problem."""
+    (folder / "vodworker.toml").write_text("[pull]\nstream = 1\n[work]\nlease = 0")
+    result = shell("run")
+
+    assert 78 == result.exit_code
+    assert "" == result.stdout
+    assert [
+        "vodworker.toml: pull.stream is not a setting; did you mean pull.streams?",
+        "vodworker.toml: work.lease is 0; it must be greater than or equal to 3",
+    ] == result.stderr.splitlines()
+
+
+def test_run_takes_handlers_from_the_command_line(shell: Shell, folder: Path) -> None:
+    """`--handlers` stands above the settings file."""
+    write_settings(folder)
+    result = shell("run", "--handlers", "elsewhere")
+
+    assert 78 == result.exit_code
+    assert "elsewhere is not a directory; handlers.directories names folders with handler files\n" == result.stderr
+
+
+def test_run_ends_with_1_when_the_journal_is_broken(shell: Shell, folder: Path) -> None:
+    """A journal that cannot be opened is told in the log and on stderr, with exit code 1 for the supervisor."""
+    write_settings(folder)
+    (folder / "vodworker.db").write_bytes(b"no database " * 100)
+    result = shell("run")
+
+    assert 1 == result.exit_code
+    (line,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert ("critical", "journal.failed", "sqlite:///vodworker.db") == (line["level"], line["event"], line["journal"])
+    assert line["error"] in result.stderr
+
+
+# ---- call
+
+
+@pytest.fixture
+async def emulator() -> AsyncGenerator[Emulator]:
+    """The service, in the test's loop."""
+    async with Emulator.serve(settings=Settings(hold=0.0)) as emulator:
+        yield emulator
+
+
+async def test_call_prints_the_reply(shell: Shell, folder: Path, emulator: Emulator) -> None:
+    """`call` prints the reply as JSON in the service's spelling, and exits with 0."""
+    write_settings(folder, emulator.url)
+    result = await asyncio.to_thread(shell, "call", "gettasklist", "status=finish", "max_count=10")
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert (0, "Success") == (json.loads(result.stdout)["code"], json.loads(result.stdout)["codeDesc"])
+
+
+async def test_call_ends_with_1_when_refused(shell: Shell, folder: Path, emulator: Emulator) -> None:
+    """A refusal is told with its code and a hint, with exit code 1."""
+    write_settings(folder, emulator.url)
+    emulator.accounts["test-secret-id"] = "another"
+    result = await asyncio.to_thread(shell, "call", "GetTaskList", "status=FINISH")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "GetTaskList: code 4100" in result.stderr
+    assert result.stderr.endswith("`vodworker explain 4100` says more\n")
+
+
+def test_call_needs_keys(shell: Shell) -> None:
+    """Without keys `call` says what is missing, with exit code 78."""
+    result = shell("call", "PullEvent")
+
+    assert 78 == result.exit_code
+    assert "account.secret_id is missing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words,expected",
+    [
+        (["ProcesFile"], "ProcesFile is not an action; did you mean ProcessFile?"),
+        (["Xyzzy"], "Xyzzy is not an action; `vodworker call --help` lists them"),
+        (["ProcessFile", "fileIdd=1"], "fileIdd is not a parameter of ProcessFile; did you mean fileId?"),
+        (["ProcessFile", "file_idd=1"], "file_idd is not a parameter of ProcessFile; did you mean file_id?"),
+        (["ProcessFile", "transcode.definitions=1"], "did you mean transcode.definition?"),
+        (["DeleteVodTags", "zzz=1"], "zzz is not a parameter of DeleteVodTags; there are fileId, tags"),
+        (["PullEvent", "x=1"], "x is not a parameter of PullEvent; it takes none here"),
+        (["ProcessFile", "file_id.x=1"], "fileId.x is not a parameter of ProcessFile; it takes none here"),
+        (["ProcessFile", "file_id"], "file_id has no value; write file_id=VALUE"),
+        (["ProcessFile", "file_id=1", "fileId.0=1"], "fileId.0 is not a parameter of ProcessFile; it takes none here"),
+        (["ProcessFile"], "fileId is missing; give fileId=VALUE"),
+        (["ProcessFile", "file_id=1", "priority=high"], "priority: it must be a valid integer"),
+        (["ProcessFile", "file_id=1", "priority=11"], "priority: it must be less than or equal to 10"),
+        (
+            ["ProcessFile", "file_id=1", "transcode.mosaic_list.width=1px"],
+            "transcode.mosaicList.width: transcode.mosaicList is a list; write transcode.mosaicList.0.width",
+        ),
+        (["ConcatVideo", "src_file_list=[1"], "srcFileList is not JSON that can be sent: "),
+        (["ConcatVideo", "src_file_list=[1e999]"], "srcFileList is not JSON that can be sent: "),
+        (["ProcessFile", "transcode=3", "transcode.definition=1"], "transcode: a value and an object at once"),
+    ],
+)
+def test_call_names_what_is_wrong(shell: Shell, words: list[str], expected: str) -> None:
+    """A call that cannot be made is a usage error that names the nearest name or the bound; nothing is sent."""
+    result = shell("call", *words)
+
+    assert 2 == result.exit_code
+    assert expected in result.stderr
+
+
+def test_call_tells_all_wrong_parameters(shell: Shell) -> None:
+    """All wrong names come at once."""
+    result = shell("call", "ProcessFile", "a=1", "b=1", "c")
+
+    assert 3 == len(result.stderr.partition("Error: ")[2].splitlines())
+
+
+@pytest.mark.parametrize(
+    "pairs,expected",
+    [
+        (["file_id=1", "tags=a,b"], CreateVodTags(file_id="1", tags=["a", "b"])),
+        (["fileId=1", 'tags=["a", "b"]'], CreateVodTags(file_id="1", tags=["a", "b"])),
+        (["FILEID=1", "tags.0=a", "tags.1=b"], CreateVodTags(file_id="1", tags=["a", "b"])),
+        (
+            ["file_id=1", "flush_cdn=1", "priority=1"],
+            DeleteVodFile(file_id="1", flush_cdn=True, priority=Priority.HIGH),
+        ),
+        (["file_id=1", "file_name=[a] = {b}"], ModifyVodInfo(file_id="1", file_name="[a] = {b}")),
+        (
+            ["name=n", "dst_type=mp4", "src_file_list.0.file_id=1", "src_file_list.1.fileId=2"],
+            ConcatVideo(name="n", dst_type=["mp4"], src_file_list=[SourceFile(file_id="1"), SourceFile(file_id="2")]),
+        ),
+        (
+            ["name=n", "dst_type=mp4", 'srcFileList=[{"file_id": "1"}, {"fileId": "2"}]'],
+            ConcatVideo(name="n", dst_type=["mp4"], src_file_list=[SourceFile(file_id="1"), SourceFile(file_id="2")]),
+        ),
+    ],
+)
+def test_values_are_read_by_the_declaration(pairs: list[str], expected: Any) -> None:
+    """Names may be ours or the service's, lists may have commas, numbers or be JSON, and text stays text."""
+    assert expected == parsed(type(expected), pairs)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_each_action_explains_itself(shell: Shell, name: str) -> None:
+    """`call ACTION --help` lists the action's parameters with their bounds, and its ceiling."""
+    result = shell("call", name, "--help")
+
+    assert 0 == result.exit_code
+    assert ("Parameters:" in result.output) == bool(ACTIONS[name].model_fields)
+    assert f"The service allows {ACTIONS[name].rate} calls in 60 s." in " ".join(result.output.split())
+
+
+def test_actions_are_listed(shell: Shell) -> None:
+    """`call` alone lists all actions with a sentence each."""
+    result = shell("call", "--help")
+
+    assert sorted(ACTIONS) == re.findall(r"^  ([A-Z]\w+)  ?", result.output.partition("Actions:")[2], re.MULTILINE)
+
+
+# ---- events
+
+
+DEAD, DONE, OPEN = 1, 2, 3  # events
+
+
+@pytest.fixture
+def journal(folder: Path, shell: Shell) -> dict[int, str]:
+    """A journal with three events: one dead, one done, one open. The number of each one's entry, by event."""
+
+    async def fill() -> None:
+        async with open_sqlite(folder / "vodworker.db") as store:
+            bodies = [b'{"eventType":"NewFileUpload","data":{"fileId":"%d"}}' % number for number in (1, 2, 3)]
+            await store.record([Arrival(bodies[0], "NewFileUpload", "k1", ("upload",))])
+            await store.record([Arrival(bodies[1], "ConcatComplete", "k2", ("publish",))])
+            (dead, done) = (await store.claim({"upload": 1, "publish": 1}, lease=60.0)).entries
+            await store.intend(dead, action="ProcessFile", identity="a#1", request=b'{"fileId":"1"}')
+            await store.settle(dead, Dead("no such template"))
+            await store.settle(done, Finished())
+            await store.record([Arrival(bodies[2], "NewFileUpload", "", ("upload",))])
+
+    asyncio.run(fill())
+    entries = map(json.loads, shell("events", "list").stdout.splitlines())
+    return {entry["event_id"]: str(entry["id"]) for entry in entries}
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    "words,expected",
+    [
+        ([], [OPEN, DONE, DEAD]),
+        (["--state", "dead"], [DEAD]),
+        (["--state", "open"], [OPEN]),
+        (["--handler", "publish"], [DONE]),
+        (["--key", "k1"], [DEAD]),
+        (["--type", "NewFileUpload"], [OPEN, DEAD]),
+        (["--limit", "1"], [OPEN]),
+    ],
+)
+def test_events_are_listed(shell: Shell, words: list[str], expected: list[int]) -> None:
+    """`events list` prints a line of JSON for each entry that was asked for, newest first."""
+    result = shell("events", "list", *words)
+
+    assert 0 == result.exit_code
+    assert expected == [json.loads(line)["event_id"] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("journal")
+def test_events_are_a_table_for_readers(shell: Shell) -> None:
+    """For a reader there is a table, with the reason of each state and the sums."""
+    result = shell("events", "list", "--table", COLUMNS="150")
+
+    assert "no such template" in result.stdout
+    assert re.search(r"3 events, .*1 done, 1 dead", result.stdout)
+
+
+@pytest.mark.usefixtures("journal")
+def test_event_is_shown_whole(shell: Shell) -> None:
+    """`events show` tells an event's body, confirmation, entries and calls; as JSON, or for reading."""
+    result = shell("events", "show", "1")
+    table = shell("events", "show", "1", "--table", COLUMNS="150")
+    bare = shell("events", "show", "2", "--table", COLUMNS="150")
+
+    event = json.loads(result.stdout)
+    assert ("NewFileUpload", "never sent", {"fileId": "1"}) == (
+        event["type"],
+        event["confirmation"],
+        event["body"]["data"],
+    )
+    assert ("dead: no such template", "in doubt") == (event["entries"][0]["why"], event["calls"][0]["state"])
+    for words in ("NewFileUpload", "never sent", "no such template", "ProcessFile", "in doubt", '"fileId": "1"'):
+        assert words in table.stdout
+    assert "no calls" in bare.stdout
+
+
+@pytest.mark.usefixtures("journal")
+def test_unknown_event_is_told(shell: Shell) -> None:
+    """`events show` of an event that is not there fails with a hint."""
+    result = shell("events", "show", "99")
+
+    assert (1, "there is no event 99; `vodworker events list` has the numbers\n") == (result.exit_code, result.stderr)
+
+
+@pytest.mark.parametrize("words", [["ID"], ["--handler", "upload"], ["--key", "k1", "--type", "NewFileUpload"]])
+def test_dead_entries_are_redriven(shell: Shell, journal: dict[int, str], words: list[str]) -> None:
+    """`events redrive` opens dead entries again, by their numbers or their properties."""
+    result = shell("events", "redrive", *(journal[DEAD] if word == "ID" else word for word in words))
+
+    assert (0, "1 of 1 entry open again\n") == (result.exit_code, result.stdout)
+    assert "" == shell("events", "list", "--state", "dead").stdout
+
+
+def test_only_dead_entries_are_redriven(shell: Shell, journal: dict[int, str]) -> None:
+    """Entries that were named and cannot be redriven are a failure that says how many."""
+    result = shell("events", "redrive", journal[DEAD], journal[DONE])
+
+    assert 1 == result.exit_code
+    assert "1 of 2 entries open again; only dead ones can be, see `vodworker events list`\n" == result.stderr
+
+
+def test_entries_are_discarded_with_a_reason(shell: Shell, journal: dict[int, str]) -> None:
+    """`events discard` ends entries for good and keeps the reason."""
+    result = shell("events", "discard", journal[DEAD], journal[OPEN], "--why", "deleted by hand")
+
+    assert (0, "2 of 2 entries discarded\n") == (result.exit_code, result.stdout)
+    discarded = shell("events", "list", "--state", "discarded").stdout.splitlines()
+    assert {"discarded: deleted by hand"} == {json.loads(line)["why"] for line in discarded}
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("words", ["redrive", "redrive 1 --key k1", "discard --why x", "discard 1"])
+def test_entries_must_be_named(shell: Shell, words: str) -> None:
+    """Redriving or discarding everything by accident is not possible, nor discarding without a reason."""
+    assert 2 == shell("events", *words.split()).exit_code
+
+
+def test_no_journal_is_made_by_looking(shell: Shell, folder: Path) -> None:
+    """Whoever looks into a journal that is not there is told so, and none is made."""
+    result = shell("events", "list")
+
+    assert 1 == result.exit_code
+    assert "vodworker.db: there is no journal" in result.stderr
+    assert [] == list(folder.iterdir())
+
+
+@pytest.mark.parametrize("seconds,expected", [(0.0, "0.0 s"), (61.0, "1.0 min"), (7200.0, "2.0 h"), (90000.0, "1.0 d")])
+def test_durations_are_short(seconds: float, expected: str) -> None:
+    """A duration is told in the largest unit that it fills."""
+    assert expected == span(seconds)
+
+
+# ---- check
+
+
+def test_check_finds_everything(shell: Shell, folder: Path) -> None:
+    """`check` goes on after a problem, tells each with its remedy, and exits with 78 for settings."""
+    (folder / "vodworker.toml").write_text('[journal]\nurl = "sqlite:///nowhere/x.db"')
+    result = shell("check")
+
+    assert 78 == result.exit_code
+    assert ["ok", "wrong", "wrong", "wrong", "wrong"] == [line.split()[0] for line in result.stdout.splitlines()]
+    assert f"nowhere/x.db cannot be made; create {folder}/nowhere, writable for this user" in result.stdout
+    assert "3 of these must be mended\n" == result.stderr
+
+
+def test_check_is_content(shell: Shell, folder: Path) -> None:
+    """With everything in place `check` exits with 0, and makes no journal."""
+    write_settings(folder)
+    result = shell("check")
+
+    assert 0 == result.exit_code
+    assert [
+        "ok     settings",
+        "ok     account   test-secret-id at http://127.0.0.1:9/v2/index.php",
+        "ok     handlers  hear",
+        "ok     journal   sqlite:///vodworker.db will be made",
+    ] == result.stdout.splitlines()
+    assert not (folder / "vodworker.db").exists()
+
+
+async def test_check_goes_online(shell: Shell, folder: Path, emulator: Emulator) -> None:
+    """`check --online` makes one signed call, and fails with 1 when the service does not accept it."""
+    write_settings(folder, emulator.url)
+    accepted = await asyncio.to_thread(shell, "check", "--online")
+    emulator.accounts.clear()
+    refused = await asyncio.to_thread(shell, "check", "--online")
+
+    assert (0, "ok     service   accepts the keys") == (accepted.exit_code, accepted.stdout.splitlines()[-1])
+    assert 1 == refused.exit_code
+    assert "wrong  service   GetTaskList: code 4104" in refused.stdout
+
+
+@pytest.mark.usefixtures("journal")
+def test_check_writes_into_the_journal(shell: Shell, folder: Path) -> None:
+    """`check` proves that an existing journal can be written, twice in a row too."""
+    write_settings(folder)
+    shell("check")
+    result = shell("check")
+
+    assert "ok     journal   sqlite:///vodworker.db with 3 events, 1 entries dead" in result.stdout
+
+
+# ---- explain
+
+
+def test_code_is_explained(shell: Shell) -> None:
+    """`explain` tells where, why, whose fault, whether trying again helps, and what to do."""
+    result = shell("explain", "4100")
+
+    assert 0 == result.exit_code
+    assert ["where", "why", "fault", "again", "do"] == [line.split()[0] for line in result.stdout.splitlines()]
+    assert "the account's" in result.stdout
+
+
+def test_code_is_explained_in_chinese(shell: Shell) -> None:
+    """The setting log.language, or the option, chooses the language."""
+    by_option = shell("explain", "4100", "--language", "zh")
+    by_setting = shell("explain", "4100", VODWORKER_LOG__LANGUAGE="zh")
+
+    assert by_option.stdout == by_setting.stdout
+    assert "账号" in by_option.stdout
+
+
+def test_negative_code_is_a_code(shell: Shell) -> None:
+    """Codes below 0 need no dashes; JSON for machines."""
+    result = shell("explain", "-46001", "--json")
+
+    assert -46001 == json.loads(result.stdout)["code"]
+
+
+def test_unknown_code_is_1(shell: Shell) -> None:
+    """A code that no document has exits with 1."""
+    assert 1 == shell("explain", "5").exit_code
+
+
+# ---- processes
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+def test_daemon_works_against_the_emulator_and_stops(folder: Path) -> None:
+    """`emulator` and `run` start, work together, and end with 0 on Ctrl-C or SIGTERM."""
+    with started("emulator", "--listen", "127.0.0.1:0") as service:
+        write_settings(folder, told(service, "emulator.started")["endpoint"])
+        with started("run") as daemon:
+            ready = told(daemon, "worker.ready")
+            daemon.send_signal(signal.SIGINT)
+            last = told(daemon, "worker.stopped")
+        service.send_signal(signal.SIGTERM)
+        told(service, "emulator.stopped")
+
+    assert (0, 0) == (ready["open"], last["open"])
+    assert (0, 0) == (daemon.returncode, service.returncode)
+
+
+@contextmanager
+def started(*words: str) -> Generator[subprocess.Popen[str]]:
+    """A process of the command, ended when the block is."""
+    command = [sys.executable, "-m", "vodworker", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+            process.wait(20)
+        finally:
+            process.kill()
+
+
+def told(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """The next line of the log with this event."""
+    assert process.stdout
+    return next(line for line in map(json.loads, process.stdout) if line["event"] == event)
+
+
+def test_emulator_refuses_a_wrong_address(shell: Shell) -> None:
+    """An address that is none is a usage error."""
+    result = shell("emulator", "--listen", "here")
+
+    assert 2 == result.exit_code
+    assert "HOST:PORT" in result.stderr
