@@ -14,10 +14,12 @@ output any is right. A command ends with 0, or as it says itself: `$ vodworker c
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +37,7 @@ GROUP = "vodworker.handlers"  # the entry-point group in which a package offers 
 CHECKOUT = re.compile(r"(git clone|cd) ")  # how a reader comes to where the commands run
 
 SHORTEST_REASON = 3  # words
-LONGEST_COMMANDS = 30  # seconds for all commands of a block; what takes longer is run elsewhere
+LONGEST_COMMANDS = 60  # seconds for all commands of a block; what takes longer is run elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +161,35 @@ def like(shown: str, real: str) -> bool:
 
 
 def run(command: list[str | Path], folder: Path) -> str:
-    """Run a command as a reader would, with `vodworker` on the path and no settings but the folder's; its output."""
+    """Run a command as a reader would, with `vodworker` on the path and no settings but the folder's; its output.
+
+    Whatever it leaves running ends with it.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("VODWORKER_")}  # noqa: TID251  # a reader's shell
-    ended = subprocess.run(
-        command,
-        cwd=folder,
-        env={**environ, "PATH": f"{Path(sys.executable).parent}:{environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "120"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=LONGEST_COMMANDS,
-        check=False,
-        encoding="utf-8",
-    )
-    assert ended.returncode == 0, ended.stdout
-    return ended.stdout
+    environ |= {"PATH": f"{Path(sys.executable).parent}:{environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "120"}
+    said = folder / ".said"  # not a pipe: what was left running would hold it open
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(LONGEST_COMMANDS)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = said.read_text(encoding="utf-8")
+    assert code is not None, f"not done after {LONGEST_COMMANDS} s:\n{text}"
+    assert code == 0, text
+    return text
 
 
 CHECKS: Mapping[str, Callable[[Block, Path], None]] = {
