@@ -11,6 +11,7 @@ from vodworker.api.action import Action as Action
 from vodworker.api.action import Page as Page
 from vodworker.api.action import Reply as Reply
 from vodworker.api.action import table
+from vodworker.api.cdn import *
 from vodworker.api.classes import *
 from vodworker.api.files import *
 from vodworker.api.keys import *

@@ -1,5 +1,6 @@
 """What values parameters may have: bounds, units, spellings, and the code with which the service refuses the others."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -139,6 +140,13 @@ def _open(value: object) -> object:
     return {"open": True, "close": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _day(value: object) -> object:
+    """Only yyyy-mm-dd: pydantic would take seconds since 1970 for a day, too."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise PydanticCustomError("day", "Day should be written yyyy-mm-dd")
+    return value
+
+
 T = TypeVar("T")
 
 Several: TypeAlias = Annotated[Sequence[T], AfterValidator(tuple)]  # a list is welcome, and kept from changing
@@ -157,7 +165,7 @@ CommaTags: TypeAlias = Annotated[Several[Tag], BeforeValidator(_split), PlainSer
 OpenClose: TypeAlias = Annotated[
     bool, BeforeValidator(_open), PlainSerializer(lambda on: "open" if on else "close", return_type=str)
 ]
-Day: TypeAlias = date  # yyyy-mm-dd, in Beijing time
+Day: TypeAlias = Annotated[date, BeforeValidator(_day)]  # in Beijing
 
 NotifyMode: TypeAlias = Literal["Finish", "Change", "None"]  # events of a flow: at its end, at each change, never
 TaskStatus: TypeAlias = Annotated[  # pages differ in letter case, so any is read

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from vodworker.api.action import Action, Group, Reply
 from vodworker.api.bounds import (
@@ -44,9 +44,9 @@ class Mosaic(Group):
     """From the picture's left edge."""
     top: Measure = "0px"
     """From the picture's top edge."""
-    start_time_offset: Annotated[float | None, Field(ge=0), Unit("s")] = None
+    start_time_offset: Annotated[FiniteFloat | None, Field(ge=0), Unit("s")] = None
     """From when."""
-    end_time_offset: Annotated[float | None, Field(ge=0), Unit("s")] = None
+    end_time_offset: Annotated[FiniteFloat | None, Field(ge=0), Unit("s")] = None
     """Until when."""
 
 
