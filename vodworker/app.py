@@ -55,7 +55,7 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
     async with open_journal(settings, sole=sole) as store:
         hold = max(settings.calls.timeout, PULL_TIMEOUT)
         async with (
-            Limiter(store, limit=settings.limit, hold=hold) as limiter,
+            Limiter(store, limit=settings.limit, burst=settings.burst, hold=hold) as limiter,
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
                 headers={"User-Agent": f"vodworker/{version('vodworker')}"},

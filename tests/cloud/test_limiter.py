@@ -86,6 +86,18 @@ async def test_a_token_whose_call_was_never_seen_to_end_returns_after_its_timeou
 
 
 @in_virtual_time
+async def test_the_token_of_a_cancelled_call_returns_after_its_timeout() -> None:
+    """A call that is given up on the way may still arrive: its token stays out as long as after a crash."""
+    async with limiter(1) as line:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await spend(line, lasting=TIMEOUT)
+        await spend(line)
+
+        assert 2.0 + TIMEOUT + WINDOW == pytest.approx(now(), abs=0.01)
+
+
+@in_virtual_time
 async def test_a_restart_forgets_no_token() -> None:
     """A limiter that is opened on the same store waits for the calls of the one before it."""
     async with memory() as store:
@@ -198,6 +210,22 @@ async def test_an_answer_that_refuses_the_call_reopens_the_bucket() -> None:
         await spend(line, log=starts)
 
     assert [0.0, FIRST_PAUSE, FIRST_PAUSE, FIRST_PAUSE] == pytest.approx(starts, abs=0.01)
+
+
+@in_virtual_time
+async def test_a_burst_is_smoothed() -> None:
+    """With a burst of 2 of 60 a minute, two calls go at once and the others follow one a second, up to the ceiling."""
+    starts: list[float] = []
+    async with (
+        memory() as store,
+        Limiter(store, limit=lambda _: 60, burst=lambda _: 2, hold=TIMEOUT) as line,
+        asyncio.TaskGroup() as group,
+    ):
+        for _ in range(62):
+            group.create_task(spend(line, log=starts))
+
+    assert [0.0, *map(float, range(59)), 60.0] == pytest.approx(starts[:61], abs=0.01)
+    assert most_in_window(starts) <= 60
 
 
 @in_virtual_time

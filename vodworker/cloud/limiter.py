@@ -20,7 +20,7 @@ from typing import Self
 
 import structlog
 
-from vodworker.errors import Refused, Throttled
+from vodworker.errors import CallError, Refused, Throttled
 from vodworker.journal.port import Token, Tokens
 
 WINDOW = 60.0  # the service counts the calls of a minute
@@ -37,13 +37,22 @@ class Limiter:
     """The buckets of all actions, alive inside its `async with`.
 
     limit: the ceiling of an action in calls per `WINDOW`.
+    burst: how many calls of an action may go at once, the others following evenly; by default all of the ceiling.
     hold: seconds after which a call that was never given back can no longer arrive at the service: the longest timeout.
     """
 
-    def __init__(self, tokens: Tokens, *, limit: Callable[[str], int], hold: float) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        limit: Callable[[str], int],
+        hold: float,
+        burst: Callable[[str], int] | None = None,
+    ) -> None:
         self._tokens = tokens
         self._limit = limit
         self._hold = hold
+        self._burst = burst or limit
         self._buckets: dict[str, Bucket] = {}
         self._askers = asyncio.TaskGroup()
 
@@ -68,7 +77,8 @@ class Limiter:
         """The bucket of one action, made at its first use."""
         bucket = self._buckets.get(action)
         if bucket is None:
-            bucket = Bucket(self._tokens, action, limit=self._limit(action), hold=self._hold)
+            limit, burst = self._limit(action), self._burst(action)
+            bucket = Bucket(self._tokens, action, limit=limit, burst=burst, hold=self._hold)
             self._buckets[action] = bucket
             self._askers.create_task(bucket.serve(), name=f"asker of {action}")
         return bucket
@@ -100,10 +110,14 @@ class Limiter:
 class Bucket:
     """The tokens of one action: a queue of those who wait, and one asker that serves them."""
 
-    def __init__(self, tokens: Tokens, action: str, *, limit: int, hold: float) -> None:
+    def __init__(self, tokens: Tokens, action: str, *, limit: int, burst: int, hold: float) -> None:
         self._tokens = tokens
         self._action = action
         self._limit = limit
+        # Calls that follow each other evenly would come at `_even`, a step apart; a burst may be ahead of that.
+        self._step = WINDOW / limit if burst < limit else 0.0
+        self._ahead = (burst - 1) * self._step
+        self._even = 0.0
         self._hold = hold + WINDOW
         self._waiting: deque[asyncio.Future[Token]] = deque()
         self._returned: deque[tuple[Token, float]] = deque()
@@ -122,11 +136,14 @@ class Bucket:
 
     @asynccontextmanager
     async def token(self) -> AsyncGenerator[None]:
-        """Wait in line for a token; it comes back `WINDOW` after the block ended, at once when it never began."""
+        """Wait in line for a token; it comes back `WINDOW` after the block ended, at once when it never began.
+
+        A block that was cancelled is a call whose end nobody saw: its token stays out as after a crash.
+        """
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._work.set()
-        began = False
+        began = ended = False
         try:
             await asyncio.wait((waiter,), timeout=PATIENCE)
             if not waiter.done():
@@ -135,10 +152,15 @@ class Bucket:
                 )
             await waiter
             began = True
-            yield
+            try:
+                yield
+            except CallError:
+                ended = True
+                raise
+            ended = True
         finally:
             if waiter.done() and not waiter.cancelled():
-                self._returned.append((waiter.result(), WINDOW if began else 0.0))
+                self._returned.append((waiter.result(), (WINDOW if ended else self._hold) if began else 0.0))
                 self._work.set()
             waiter.cancel()
 
@@ -178,9 +200,11 @@ class Bucket:
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""
         while self._first() and not self._trial and not self._closing:
-            shut = self._shut_until - asyncio.get_running_loop().time()
-            if shut > 0:
-                return shut
+            now = asyncio.get_running_loop().time()
+            early = max(self._shut_until, self._even - self._ahead) - now
+            if early > 0:
+                self._due = now + early
+                return early
             answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold)
             if not isinstance(answer, Token):
                 self._due = asyncio.get_running_loop().time() + answer
@@ -192,6 +216,7 @@ class Bucket:
                 break
             waiter.set_result(answer)
             self._waiting.popleft()
+            self._even = max(now, self._even) + self._step
             if self._pause:
                 self._trial = answer
         return None
@@ -210,4 +235,4 @@ class Bucket:
         """Seconds that the waiter may still wait: until the next token is due, then a token for each one before it."""
         now = asyncio.get_running_loop().time()
         ahead = (self._place(waiter) - 1) * WINDOW / self._limit
-        return round(max(self._due, self._shut_until, now) - now + ahead, 1)
+        return round(max(self._due, now) - now + ahead, 1)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from vodworker.config.tree import LIMITS, PREFIX, Settings, variable
+from vodworker.config.tree import BURST, LIMITS, PREFIX, Settings, variable
 from vodworker.errors import ConfigError
 
 CONFIG = f"{PREFIX}CONFIG"
@@ -85,7 +85,7 @@ class _Reading:
     def __init__(self, actions: Collection[str]) -> None:
         self.problems: list[str] = []
         self._names: dict[str, tuple[str, ...]] = {
-            section: (*LIMITS, *(it for it in actions if it not in LIMITS))
+            section: (*LIMITS, BURST, *(it for it in actions if it not in LIMITS))
             if section == "limits"
             else tuple(Settings.model_fields[section].default.__class__.model_fields)
             for section in Settings.model_fields

@@ -189,6 +189,7 @@ class Http(Section):
 
 
 LIMITS: Mapping[str, int] = {"default": 100, "PullEvent": 1000, "ConfirmEvent": 1000}  # what the manual allows
+BURST = "burst"  # beside the actions in [limits]: how many calls of one may go at once
 
 
 class Settings(Section):
@@ -212,6 +213,10 @@ class Settings(Section):
     def limit(self, action: str) -> int:
         """Calls of this action that are allowed in 60 s."""
         return self.limits.get(action, self.limits["default"])
+
+    def burst(self, action: str) -> int:
+        """Calls of this action that may go at once; the rest of the minute's follow evenly. The default is all."""
+        return min(self.limits.get(BURST, self.limit(action)), self.limit(action))
 
 
 def loopback(host: str) -> bool:
