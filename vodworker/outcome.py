@@ -83,7 +83,7 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
             return Again(backoff(attempt, random) if after is None else max(0.0, after), why)
         case VodworkerError(retryable=False):
             return Dead(describe(outcome))
-        case Exception():
+        case BaseException():  # sys.exit() in a handler ends the handler, not us
             if attempt >= attempts:
                 return Dead(f"attempt {attempt} of {attempts} failed: {describe(outcome)}")
             return Again(backoff(attempt, random), describe(outcome))

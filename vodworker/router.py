@@ -6,7 +6,6 @@ loaded, an outcome when it runs.
 
 import asyncio
 import contextvars
-import difflib
 import functools
 import inspect
 import threading
@@ -22,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from vodworker.api.action import Action, Reply
 from vodworker.cloud.ledger import Deadline
+from vodworker.config import nearest
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS, Event, Unknown
 from vodworker.outcome import Outcome, Reject
@@ -36,6 +36,7 @@ R = TypeVar("R", bound=Reply)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+READ: tuple[type[Event], ...] = (*EVENTS.values(), Unknown)  # what events are ever read as
 MARK = "vodworker_hears"  # the attribute that `@on` leaves on a function
 
 
@@ -104,8 +105,9 @@ def on(*events: Any) -> Mark[Any]:
     """Mark a function `(event, ctx)` as the handler of these events and of all their subclasses.
 
     `on(Event)` hears everything, `on(Unknown)` what has no class of its own. The handler's name is the function's. A
-    coroutine function runs in the loop, a plain function in a thread. It returns `Done()` or None, `Retry(…)` or
-    `Reject(…)`; an exception is a retry.
+    coroutine function runs in the loop, a plain function in a thread (which nothing can stop: past its time limit its
+    result is dropped, and its calls fail). It returns `Done()` or None, `Retry(…)` or `Reject(…)`; an exception is a
+    retry.
     """
     if not events or not all(isinstance(event, type) and issubclass(event, Event) for event in events):
         raise TypeError("@on takes the events that are to be heard, as in @on(NewFileUpload)")
@@ -132,31 +134,33 @@ class Route:
     @property
     def problems(self) -> Iterator[str]:
         """What keeps it from ever handling an event."""
+        it = f"handler {self.name} at {self.where}"
+        takes = inspect.signature(self.handler)
         try:
-            inspect.signature(self.handler).bind(None, None)
+            takes.bind("event", "ctx")
         except TypeError:
-            taken = inspect.signature(self.handler)
-            yield f"handler {self.name} at {self.where} takes {taken}; let it take (event, ctx)"
+            yield f"{it} takes {takes}; let it take (event, ctx)"
         if inspect.isgeneratorfunction(self.handler) or inspect.isasyncgenfunction(self.handler):
-            yield f"handler {self.name} at {self.where} yields; let it return its outcome"
+            yield f"{it} yields; let it return its outcome"
         for kind in self.hears:
-            if not any(issubclass(event, kind) for event in (*EVENTS.values(), Unknown)):
-                yield f"handler {self.name} at {self.where} hears {kind.__name__}, which no event is read as"
+            if not any(issubclass(event, kind) for event in READ):
+                yield f"{it} hears {kind.__name__}, which no event is read as"
 
     async def run(self, event: Event, ctx: Context) -> object:
         """The outcome of one run: what the handler returned, or the exception that it raised."""
         if not isinstance(event, self.hears):
             return Reject(f"{self.name} does not hear {event.type} any more")
-        outcome: Any = None
+        outcome: object = None
         with plugin_door() as failure:
             async with ctx.deadline:
-                if not inspect.iscoroutinefunction(self.handler):
-                    outcome = await in_thread(functools.partial(self.handler, event, ctx))
-                else:
-                    outcome = self.handler(event, ctx)
-                if inspect.isawaitable(outcome):  # a decorator around an `async def` is often a plain one
-                    outcome = await outcome
-        return failure.error or outcome
+                outcome = await self._outcome(event, ctx)
+        return outcome if failure.error is None else failure.error
+
+    async def _outcome(self, event: Event, ctx: Context) -> object:
+        if inspect.iscoroutinefunction(self.handler):
+            return await self.handler(event, ctx)
+        outcome = await in_thread(functools.partial(self.handler, event, ctx))
+        return await outcome if inspect.isawaitable(outcome) else outcome  # of a plain decorator around a coroutine
 
 
 class Router:
@@ -180,11 +184,9 @@ class Router:
     @classmethod
     def of(cls, *handlers: Callable[[Any, Context], Any] | ModuleType) -> "Router":
         """A router of functions that `@on` has marked, and of modules that hold such functions."""
-        found = [
-            route
-            for handler in handlers
-            for route in (marked(handler) if isinstance(handler, ModuleType) else [Route.of(handler)])
-        ]
+        found: list[Route] = []
+        for handler in handlers:
+            found += marked(handler) if isinstance(handler, ModuleType) else [Route.of(handler)]
         if problems := wrong(found):
             raise ConfigError(problems)
         return cls(found)
@@ -196,8 +198,8 @@ class Router:
         """A router of all handlers in these directories and behind the entry-point group; None enabled means all.
 
         named: handlers that the settings speak of; each must exist. Raises `ConfigError` with every problem: a missing
-        directory, a file that does not import (file, line and cause) or holds no handler, a handler that takes something
-        else, two of one name, an unknown name.
+        directory, a file that does not import (file, line and cause) or holds no handler, a handler that cannot be
+        one, two of one name, an unknown name.
         """
         problems: list[str] = []
         routes: list[Route] = []
@@ -206,15 +208,17 @@ class Router:
             with plugin_door() as failure:
                 found = marked(source.load())
             routes += found
-            if failure.error:
+            if failure.error is not None:
                 problems.append(source.trouble(failure.error))
             elif not found:
                 problems.append(f"{source.name}: no handler is in it; put @on(…) above the function")
         problems += wrong(routes)
         known = {route.name for route in routes}
-        if not problems:  # else the name that is missing may be in the file that did not import
-            unknown = [name for name in dict.fromkeys([*(enabled or ()), *named]) if name not in known]
-            problems += [f"{name} is not a handler; {nearest(name, known)}" for name in unknown]
+        if not problems:  # else a name that is missing may be in the file that did not import
+            for name in [it for it in dict.fromkeys([*(enabled or ()), *named]) if it not in known]:
+                near = nearest(name, known)
+                remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
+                problems.append(f"{name} is not a handler; {remedy}")
         if problems:
             raise ConfigError(problems)
         return cls(route for route in routes if enabled is None or route.name in enabled)
@@ -222,11 +226,9 @@ class Router:
 
 def marked(module: ModuleType) -> list[Route]:
     """The routes of the handlers that this module or package defines; those it only imports belong to another."""
-    functions = dict.fromkeys(
-        value for value in vars(module).values() if inspect.isfunction(value) and hasattr(value, MARK)
-    )
-    inside = f"{module.__name__}."
-    return [Route.of(function) for function in functions if f"{function.__module__}.".startswith(inside)]
+    functions = dict.fromkeys(value for value in vars(module).values() if inspect.isfunction(value))
+    own = [function for function in functions if f"{function.__module__}.".startswith(f"{module.__name__}.")]
+    return [Route.of(function) for function in own if hasattr(function, MARK)]
 
 
 def wrong(routes: Sequence[Route]) -> list[str]:
@@ -240,12 +242,6 @@ def wrong(routes: Sequence[Route]) -> list[str]:
     return [problem for route in routes for problem in route.problems] + doubles
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What may have been meant, in words."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
-
-
 @dataclass(slots=True)
 class Failure:
     """What came through the plug-in door, if anything did."""
@@ -255,11 +251,11 @@ class Failure:
 
 @contextmanager
 def plugin_door() -> Generator[Failure]:
-    """Code of others runs inside: whatever it raises, `sys.exit()` too, is a value to us; not so that we are cancelled."""
+    """Code of others runs inside: whatever it raises, `sys.exit()` too, is a value to us; only our own end goes up."""
     failure = Failure()
     try:
         yield failure
-    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  # the one broad catch of this code base
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the one broad catch in here
         if isinstance(error, asyncio.CancelledError) and cancelled():
             raise
         failure.error = error
@@ -283,9 +279,9 @@ async def in_thread(function: Callable[[], object]) -> object:
             outcome = function()
         return failure.error
 
-    context = contextvars.copy_context()
-    error = await asyncio.get_running_loop().run_in_executor(DAEMON_THREADS, functools.partial(context.run, run))
-    if error:
+    context, loop = contextvars.copy_context(), asyncio.get_running_loop()
+    error = await loop.run_in_executor(DAEMON_THREADS, functools.partial(context.run, run))
+    if error is not None:
         raise error
     return outcome
 
@@ -296,6 +292,7 @@ class DaemonThreads(Executor):
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start the function, which must not raise, at once."""
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on nobody can cancel it: a thread cannot be stopped
         threading.Thread(
             target=lambda: future.set_result(function(*args, **kwargs)), name="plain handler", daemon=True
         ).start()

@@ -11,7 +11,7 @@ import structlog
 
 from vodworker.api.action import Action, Reply
 from vodworker.cloud.client import Vod
-from vodworker.errors import Refused, Unreachable
+from vodworker.errors import CallError, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
 
@@ -21,10 +21,15 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Deadline:
-    """The time limit of one run of a handler, in seconds; the time that it waits for tokens does not count."""
+    """The time limit of one run of a handler, in seconds; the time that it waits for tokens does not count.
+
+    over: the run has ended; what it left behind, such as a thread that cannot be stopped, may call no more.
+    """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
+        self.over = False
+        self._clock = asyncio.get_running_loop().time
         self._timeout = asyncio.timeout(limit)
         self._waiting = 0
         self._left = limit
@@ -34,9 +39,9 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until the limit; not below 0."""
+        """Seconds until the limit; not below 0. May be asked in a thread."""
         when = self._timeout.when()
-        return self._left if when is None else max(0.0, when - asyncio.get_running_loop().time())
+        return self._left if when is None else max(0.0, when - self._clock())
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
@@ -45,6 +50,7 @@ class Deadline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.over = True
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as expired:
@@ -60,8 +66,8 @@ class Deadline:
     def resume(self) -> None:
         """One wait is over; the clock goes on when it was the last."""
         self._waiting -= 1
-        if not self._waiting and not self._timeout.expired():
-            self._timeout.reschedule(asyncio.get_running_loop().time() + self._left)
+        if not (self._waiting or self.over or self._timeout.expired()):
+            self._timeout.reschedule(self._clock() + self._left)
 
 
 class Standstill:
@@ -114,9 +120,11 @@ class Ledger:
         `once` names the call where its content does not tell: the same name in a later run is the same call, whatever
         its parameters have become. Actions that are safe to repeat are not recorded. Raises a `CallError`.
         """
+        name = type(action).__name__
+        if self._deadline.over:
+            raise CallError(name, "nothing was sent, because the run of this handler is over")
         if action.safe:
             return await self._send(action, None)
-        name = type(action).__name__
         request = dumps(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
         identity = f"once:{once}" if once else self._place(name, request)
         noted = await self._calls.find(self._entry, identity=identity)

@@ -1,0 +1,70 @@
+"""Where handlers are looked for: Python files in directories, modules behind an entry point. They are only imported."""
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+
+from vodworker.outcome import describe
+
+GROUP = "vodworker.handlers"  # the entry-point group of packaged handlers
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place that should hold handlers. name: what the operator calls it; module: its name once it is imported."""
+
+    name: str
+    module: str
+    load: Callable[[], ModuleType]
+
+    def trouble(self, error: BaseException) -> str:
+        """Where and why it did not import, without the frames of others."""
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__") == self.module:
+                line = number
+        return f"{self.name}: {f'line {line}: ' if line else ''}{describe(error)}"
+
+
+def in_directories(directories: Sequence[Path], problems: list[str]) -> Iterator[Source]:
+    """Every Python file of these directories, but tests and names that begin with `_`; a directory counts once."""
+    for directory in {directory.resolve(): directory for directory in directories}.values():
+        if not directory.is_dir():
+            problems.append(f"{directory} is not a directory; handlers.directories names folders with handler files")
+            continue
+        for path in sorted(directory.glob("*.py")):
+            if not path.name.startswith(("_", "test_", "conftest.")):
+                module = f"{GROUP}:{path.resolve()}"  # a name that no other module has
+                yield Source(str(path), module, functools.partial(import_file, path.resolve(), module))
+
+
+def in_packages() -> Iterator[Source]:
+    """Every module that an installed package offers as handlers."""
+    for entry in entry_points(group=GROUP):
+        yield Source(f"{entry.value} (entry point {entry.name})", entry.module, functools.partial(import_entry, entry))
+
+
+def import_file(path: Path, name: str) -> ModuleType:
+    """Import a file under this name."""
+    loader = SourceFileLoader(name, str(path))
+    spec = ModuleSpec(name, loader, origin=str(path))
+    spec.has_location = True  # it gets a `__file__`
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pydantic look their module up while it is being imported
+    loader.exec_module(module)
+    return module
+
+
+def import_entry(entry: EntryPoint) -> ModuleType:
+    """Import what an entry point names, which must be a module."""
+    found = entry.load()
+    if not isinstance(found, ModuleType):
+        raise TypeError(f"{entry.value} is no module; let the entry point name the module that holds the handlers")
+    return found
