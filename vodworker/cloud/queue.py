@@ -58,7 +58,7 @@ class Queue:
         await self._confirms.ask(self._vod, {f"msgHandle.{n}": handle for n, handle in enumerate(handles)})
 
 
-class Throttle(Throttler):  # type: ignore[misc]  # the library has no annotations
+class Throttle(Throttler):
     """asyncio-throttle's sliding log on the loop's clock, which tests can move; it sleeps once and does not poll."""
 
     def flush(self) -> None:

@@ -71,9 +71,10 @@ class TakeIn:
         while not self._stopping:
             deliveries: list[Delivery] = []
             # A timeout without an end is a scope that a stop can cut short: the wait and the poll, never the record.
+            poll = asyncio.timeout(None)
+            self._polls.add(poll)
             with suppress(TimeoutError):
-                async with asyncio.timeout(None) as poll:
-                    self._polls.add(poll)
+                async with poll:
                     await self._backlog.room()
                     deliveries = await self._pull(streams)
             self._polls.discard(poll)
