@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from vodworker.api import ConcatVideo, GetTaskInfo, SourceFile
+from vodworker.api import ConcatVideo, GetTaskInfo, GetTaskList, SourceFile
 from vodworker.cloud.account import Account
 from vodworker.errors import BadReply, Denied, Refused, Unreachable
 from vodworker.sign import signature
 from vodworker.testing import in_virtual_time
+from vodworker.wire import dumps
 
 COSTLY = ConcatVideo(src_file_list=[SourceFile(file_id="1"), SourceFile(file_id="2")], name="x", dst_type=["mp4"])
 SAFE = GetTaskInfo(vod_task_id="t")
@@ -131,6 +132,17 @@ async def test_a_throttled_call_waits_and_goes_again(line: Any) -> None:
         assert "t" == reply.vod_task_id
         assert [5.0, 10.0] == [line["pause"] for line in told if line["event"] == "call.throttled"]
         assert 15.0 == pytest.approx(asyncio.get_running_loop().time(), abs=0.5)
+
+
+@in_virtual_time
+async def test_a_long_list_is_read_to_its_end(line: Any) -> None:
+    """`pages` gives the items of every piece, and asks for each piece from where the one before it ended."""
+    pieces = [{"next": "b", "taskList": [{"vodTaskId": "a"}, {"vodTaskId": "b"}]}, {"taskList": [{"vodTaskId": "c"}]}]
+    async with line(*({"body": dumps({"code": 0, "data": piece})} for piece in pieces)) as it:
+        tasks = [task.vod_task_id async for task in it.vod.pages(GetTaskList(status="FINISH"))]
+
+    assert ["a", "b", "c"] == tasks
+    assert [None, "b"] == [form.get("next") for form in it.asked]
 
 
 @in_virtual_time

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Protocol, TypeVar
@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import structlog
 
-from vodworker.api.action import Action, Reply
+from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import Progress
 from vodworker.cloud.limiter import Limiter
@@ -22,6 +22,7 @@ from vodworker.sign import signed
 from vodworker.wire import flatten, read_reply
 
 R = TypeVar("R", bound=Reply)
+Item = TypeVar("Item")
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -98,6 +99,22 @@ class Vod:
                 await asyncio.sleep(backoff(failures, self._random, first=0.5))
             else:
                 return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
+
+    async def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
+        """Every item of a list that may be longer than one reply; each piece is a call of its own.
+
+        What the list gains or loses while it is read may be missing or come twice. Raises a `CallError`.
+        """
+        assert action.pages  # noqa: S101  # an action whose reply is a `Page` says how it is read
+        seen = 0
+        piece: Action[Page[Item]] | None = action
+        while piece:
+            reply = await self.call(piece)
+            held = action.pages.held(reply)
+            for item in held:
+                yield item
+            seen += len(held)
+            piece = action.pages.following(piece, reply, seen=seen)
 
     async def upload(
         self,
