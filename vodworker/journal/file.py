@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from vodworker.errors import JournalError
 from vodworker.journal.clock import Anchor, Machine, anchored
 from vodworker.journal.lock import Lock
-from vodworker.journal.schema import migrate
+from vodworker.journal.schema import MIGRATIONS, migrate
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection, float], T]  # what to do in a transaction, and at what time it is done
@@ -51,9 +51,18 @@ TROUBLES = {
 class File:
     """A journal's file, closed at first. `now` replaces its clock; `sole` keeps a second daemon out."""
 
-    def __init__(self, path: str, *, now: Callable[[], float] | None, sole: bool, machine: Machine) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        now: Callable[[], float] | None,
+        sole: bool,
+        machine: Machine,
+        migrations: Sequence[Sequence[str]] = MIGRATIONS,
+    ) -> None:
         self.path = path
         self.sole = sole
+        self._migrations = migrations
         self._machine = machine
         self._now = now
         self._lock = Lock(Path(path))
@@ -79,7 +88,7 @@ class File:
         for setting in SETTINGS:
             self._db.execute(setting)
         with self._transaction(self._db):
-            schema = migrate(self._db)
+            schema = migrate(self._db, self._migrations)
             self._now = self._now or self._clock(self._db)
         self._identity = None if self.path == MEMORY else path.stat()
         return schema

@@ -71,7 +71,7 @@ FIRST = (
 MIGRATIONS: Sequence[Sequence[str]] = (FIRST,)  # number n leads from schema n to schema n + 1; none is ever changed
 
 
-def migrate(db: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> tuple[int, int]:
+def migrate(db: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> tuple[int, int]:
     """Bring the tables up to date, inside a transaction of the caller's; returns the schema found and the one made.
 
     A `JournalError` refuses another program's database, and one that a newer vodworker has written.

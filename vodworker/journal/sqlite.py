@@ -4,7 +4,7 @@ How the tables keep every verb cheap is told in `schema.py`; how verbs share a c
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
 from sqlite3 import Connection
@@ -29,7 +29,7 @@ from vodworker.journal.port import (
     Token,
 )
 from vodworker.journal.thread import Thread
-from vodworker.outcome import Again, Dead, Ending, Finished
+from vodworker.outcome import Again, Dead, Ending
 
 SCHEME = "sqlite:///"
 SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that nobody waits long behind it
@@ -162,24 +162,28 @@ DISCARD = "UPDATE entries SET state = 'discarded', turn = NULL, since = ?, why =
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-@asynccontextmanager
-async def open_sqlite(
+def open_sqlite(
     where: str | Path, *, now: Callable[[], float] | None = None, sole: bool = True, machine: Machine | None = None
-) -> AsyncGenerator["SqliteStore"]:
-    """The journal in this file, made when there is none, for as long as the block lasts.
+) -> AbstractAsyncContextManager["SqliteStore"]:
+    """The journal in this file, made when there is none, for as long as the `async with` lasts.
 
     where: a path, ":memory:", or a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`.
     now: replaces the store's clock. sole: False lets other processes open the same file beside this one.
     Raises a `JournalError` that says what to do.
     """
-    file = File(path_of(where), now=now, sole=sole, machine=machine or here())
-    thread = Thread(file)
+    return opened(File(path_of(where), now=now, sole=sole, machine=machine or here()))
+
+
+@asynccontextmanager
+async def opened(file: File) -> AsyncGenerator["SqliteStore"]:
+    """The store in this file."""
     began = perf_counter()
+    thread = Thread(file)
     try:
         found, made = await thread.open()
         if found not in (0, made):
             log.info("journal.migrated", journal=file.path, version=made, took=round(perf_counter() - began, 3))
-        yield SqliteStore(thread, name=file.path, sole=sole)
+        yield SqliteStore(thread, name=file.path, sole=file.sole)
     finally:
         await thread.close()
 
@@ -374,13 +378,11 @@ def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease:
 
 
 def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
-    match ending:
-        case Finished():
-            done = db.execute(END, ("done", now, "", entry.id, entry.fence))
-        case Dead(why):
-            done = db.execute(END, ("dead", now, _text(why), entry.id, entry.fence))
-        case Again(after, why):
-            done = db.execute(AGAIN, (now, now + after, _text(why), entry.id, entry.fence))
+    if isinstance(ending, Again):
+        done = db.execute(AGAIN, (now, now + ending.after, _text(ending.why), entry.id, entry.fence))
+    else:
+        state, why = ("dead", ending.why) if isinstance(ending, Dead) else ("done", "")
+        done = db.execute(END, (state, now, _text(why), entry.id, entry.fence))
     if not done.rowcount:
         return False
     _move_up(db, entry.handler, entry.key)

@@ -5,8 +5,9 @@ itself. Nothing waits for a group to fill.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,13 +17,22 @@ from vodworker.journal.file import File, Work
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A work, where its asker waits, and what takes it back when the asker has gone: None, when it need not be."""
+
+    work: Work[Any]
+    answer: "asyncio.Future[Any]"
+    undo: Callable[[Any], Work[None]] | None
+
+
 class Thread:
     """Asks a `File` from the event loop. A work that was asked for is done, whether or not its asker still waits."""
 
     def __init__(self, file: File) -> None:
         self._file = file
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._pending: list[tuple[Work[Any], asyncio.Future[Any]]] = []
+        self._pending: list[Asked] = []
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -35,23 +45,23 @@ class Thread:
         """Open the file; returns the schema found and the one made."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._file.open)
 
-    async def ask(self, work: Work[T], *, undo: Callable[[T], Work[object]] | None = None) -> T:
+    async def ask(self, work: Work[T], *, undo: Callable[[T], Work[None]] | None = None) -> T:
         """The answer of a work, once it is on disk.
 
-        `undo` makes a work that takes back what an asker who was cancelled will never hear of.
+        `undo` makes a work that takes an answer back. It is done when the asker was cancelled and will never hear it,
+        before anything that was asked later; a work that has not begun by then is not done at all.
         """
         if self._closed:
             raise JournalError(f"{self._file.path} is closed")
-        answer = self._put(work)
-        if undo is None:
-            return await answer
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(len(self._pending), Asked(work, answer, undo))
         heard = False
         try:
-            value = await asyncio.shield(answer)
+            value = await answer
             heard = True
         finally:
-            if not heard:
-                answer.add_done_callback(partial(self._take_back, undo))
+            if undo and not heard and not answer.cancelled() and answer.exception() is None:
+                self._take_back(undo, answer.result())  # cancelled between the answer and its hearing
         return value
 
     async def close(self) -> None:
@@ -66,43 +76,45 @@ class Thread:
 
     async def _go(self) -> None:
         self._gone = True
-        for _, answer in self._pending:
-            answer.cancel()
+        for asked in self._pending:
+            asked.answer.cancel()
         self._pending.clear()
         closing = asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
         self._executor.shutdown(wait=False)
         await closing
 
-    def _put(self, work: Work[T]) -> "asyncio.Future[T]":
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        self._pending.append((work, answer))
+    def _put(self, place: int, asked: Asked) -> None:
+        self._pending.insert(place, asked)
         if self._idle.is_set():
             self._idle.clear()
-            loop.call_soon(self._start)  # soon: what is asked in the same turn of the loop is in the same group
-        return answer
+            asyncio.get_running_loop().call_soon(self._start)  # soon: who asks in the same turn is in the same group
 
-    def _take_back(self, undo: Callable[[T], Work[object]], answer: "asyncio.Future[T]") -> None:
-        if not self._gone and not answer.cancelled() and answer.exception() is None:
-            self._put(undo(answer.result()))
+    def _take_back(self, undo: Callable[[T], Work[None]], value: T) -> None:
+        if not self._gone:
+            nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nobody.cancel()
+            self._put(0, Asked(undo(value), nobody, None))
 
     def _start(self) -> None:
-        if not self._pending:
+        group = [asked for asked in self._pending if not (asked.undo and asked.answer.cancelled())]
+        self._pending.clear()
+        if not group:
             self._idle.set()
             return
-        group, self._pending = self._pending, []
-        works = [work for work, _ in group]
+        works = [asked.work for asked in group]
         job = asyncio.get_running_loop().run_in_executor(self._executor, self._file.run, works)
-        job.add_done_callback(partial(self._end, [answer for _, answer in group]))
+        job.add_done_callback(partial(self._end, group))
 
-    def _end(self, answers: "list[asyncio.Future[Any]]", job: "asyncio.Future[list[Any]]") -> None:
+    def _end(self, group: Sequence[Asked], job: "asyncio.Future[list[Any]]") -> None:
         bug = job.exception()
-        values: list[Any] = [bug] * len(answers) if bug else job.result()
-        for answer, value in zip(answers, values, strict=True):
-            if answer.cancelled():
-                continue
-            if isinstance(value, BaseException):
-                answer.set_exception(value)
+        values: list[Any] = [bug] * len(group) if bug else job.result()
+        for asked, value in zip(group, values, strict=True):
+            failed = isinstance(value, BaseException)
+            if asked.answer.cancelled():
+                if asked.undo and not failed:
+                    self._take_back(asked.undo, value)
+            elif failed:
+                asked.answer.set_exception(value)
             else:
-                answer.set_result(value)
+                asked.answer.set_result(value)
         self._start()

@@ -1,0 +1,41 @@
+"""A process that works with a journal until it is killed, and says what it was told is on the disk. No test itself."""
+
+import asyncio
+import os
+import sys
+from itertools import count
+
+from vodworker.journal.port import Arrival, Token
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.outcome import Dead, Finished
+
+
+async def work(path: str) -> None:
+    """All verbs that write, each told on stdout when it has returned; unbuffered, for there will be no flush."""
+
+    def tell(*facts: object) -> None:
+        os.write(1, (" ".join(map(str, facts)) + "\n").encode())
+
+    async with open_sqlite(path) as store:
+        tell("adopted", await store.adopt())
+        for number in count():
+            name = f"{os.getpid()}-{number}"
+            (receipt,) = await store.record([Arrival(name.encode(), "T", f"{number % 3}", ("h",))])
+            tell("recorded", receipt.event_id, name)
+            await store.mark([receipt.event_id], accepted=True)
+            tell("accepted", receipt.event_id)
+            token = await store.take("A", limit=10**6, hold=1e6)
+            assert isinstance(token, Token)  # so many are never out
+            tell("took", token.id)
+            for entry in (await store.claim({"h": 1}, lease=1e6)).entries:
+                tell("claimed", entry.event_id, entry.attempt)
+                await store.intend(entry, action="A", identity="x", request=b"{}")
+                tell("intended", entry.event_id)
+                await store.replied(entry, identity="x", reply=b"{}")
+                tell("replied", entry.event_id)
+                end = Finished() if number % 5 else Dead("no")
+                await store.settle(entry, end)
+                tell("dead" if isinstance(end, Dead) else "done", entry.event_id)
+
+
+asyncio.run(work(sys.argv[1]))
