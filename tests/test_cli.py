@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from vodworker.api import ACTIONS, ConcatVideo, CreateVodTags, DeleteVodFile, ModifyVodInfo, SourceFile
@@ -274,6 +275,13 @@ def test_actions_are_listed(shell: Shell) -> None:
     assert sorted(ACTIONS) == re.findall(r"^  ([A-Z]\w+)  ?", result.output.partition("Actions:")[2], re.MULTILINE)
 
 
+def test_actions_complete() -> None:
+    """A shell that completes commands completes the names of actions."""
+    completions = ShellComplete(cli, {}, "vodworker", "").get_completions(["call"], "Process")
+
+    assert ["ProcessCosMedia", "ProcessFile", "ProcessFileByProcedure"] == [it.value for it in completions]
+
+
 # ---- events
 
 
@@ -516,7 +524,7 @@ def started(*words: str) -> Generator[subprocess.Popen[str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
-            process.wait(20)
+            process.wait(45)
         finally:
             process.kill()
 
