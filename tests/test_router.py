@@ -26,6 +26,7 @@ from vodworker.events import (
     decode,
 )
 from vodworker.log import bound
+from vodworker.outcome import Again, Dead, describe, ending
 from vodworker.plugins import GROUP
 from vodworker.router import Route, Router
 from vodworker.testing import Recorder, context, in_virtual_time
@@ -302,6 +303,15 @@ async def test_failure_is_a_value(error: BaseException, *, plain: bool) -> None:
     outcome = await ran(raising(error, plain=plain))
 
     assert isinstance(outcome, RuntimeError if isinstance(error, StopIteration) else type(error))
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), asyncio.CancelledError()], ids=repr)
+def test_failure_is_tried_again(error: BaseException) -> None:
+    """A failure is a retry until the attempts are spent, then the end."""
+    endings = [ending(error, attempt=attempt, attempts=2, random=lambda: 0.5) for attempt in (1, 2)]
+
+    why = describe(error)
+    assert [Again(2.0, why), Dead(f"attempt 2 of 2 failed: {why}")] == endings
 
 
 async def test_task_that_a_handler_cancelled_is_its_own_failure() -> None:

@@ -106,8 +106,8 @@ class Recorder:
     """A service that is nowhere: it notes what a handler submits, and answers as it is told to.
 
     replies: a reply, or an error to be raised, for each type of action. An action without one is answered well and
-    with nothing in it, but for a task id where it starts a task. What is asked again under the same `once` is answered
-    as before and not noted again, as in a later run of a handler. No ceilings, no waiting.
+    with nothing in it, but for a task id where it starts a task. What is not safe to repeat and asked again under the
+    same `once` is answered as before and not noted again, as in a later run of a handler. No ceilings, no waiting.
     """
 
     def __init__(self, replies: Mapping[type[Action[Any]], Reply | VodworkerError] | None = None) -> None:
@@ -120,6 +120,7 @@ class Recorder:
 
     async def call(self, action: Action[R], *, once: str | None = None) -> R:
         """The reply to this action; raises the error when it is told to."""
+        once = None if action.safe else once
         if once is not None and once in self._once:
             return cast("R", self._once[once])  # the same name is the same action
         self.calls.append(action)
