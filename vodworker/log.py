@@ -56,7 +56,6 @@ FIELDS: dict[str, str] = {
     "error": "what went wrong, in a line",
     "why": "the reason, in a line",
     "request_ms": "milliseconds from sending the request to the end of its reply",
-    "task_id": "the service's number for the task that the call started",
     "margin": "seconds of the handle's life that were left",
     "handles": "how many handles the confirmation carried",
     "events": "how many events",
@@ -68,8 +67,9 @@ FIELDS: dict[str, str] = {
     "place": "how many calls of this action wait before this one, itself counted",
     "expected": "seconds that it will probably wait",
     "pause": "seconds for which no call of this action is sent",
+    "found": "what was found: the task, nothing, or several that may be it",
     "once": "the name by which the handler tells its calls apart",
-    "limit": "calls of this action allowed in 60 s",
+    "limit": "open entries above which pulling pauses",
     "failures": "how many times it failed in a row",
     "outage": "seconds from the first failure to the recovery",
     "grace": "seconds that running handlers are given to finish",
@@ -169,29 +169,29 @@ LOG_EVENTS: dict[str, LogEvent] = {
     "handler.released": LogEvent(
         "info", (*IDENTIFIERS, "took"), "The daemon stops: the unfinished entry is open again, its attempt not counted."
     ),
-    "call.done": LogEvent("info", ("action", "request_ms", "task_id"), "The service did what was asked."),
+    "call.done": LogEvent("info", ("action", "request_ms"), "The service did what was asked."),
     "call.failed": LogEvent(
         "warning",
-        ("action", "code", "error", "request_ms", "after"),
+        ("action", "code", "error", "request_ms"),
         "A call brought no good reply.",
         "`vodworker explain CODE` says whose fault it is.",
     ),
     "call.replayed": LogEvent(
         "info",
-        ("action", "task_id", "once"),
+        ("action", "once"),
         "An earlier run of the handler made this call; its recorded reply was given.",
     ),
     "call.doubtful": LogEvent(
         "warning",
-        ("action", "once"),
-        "An earlier run sent this call and did not live to see the reply; whether it had its effect is looked up.",
+        ("action", "once", "found"),
+        "An earlier run sent this call and did not see the reply; `found` is what the service tells of its task.",
     ),
     "call.waiting": LogEvent(
-        "info", ("action", "place", "expected", "limit"), "All tokens of the action are out: the call waits for one."
+        "info", ("action", "place", "expected"), "All tokens of the action are out: the call waits for one."
     ),
     "call.throttled": LogEvent(
         "warning",
-        ("action", "code", "pause", "limit"),
+        ("action", "code", "pause"),
         "The service counted more calls than its ceiling, although we kept to ours.",
         "Another program uses the account, or its ceiling is lower than limits says.",
     ),
@@ -208,7 +208,6 @@ LOG_EVENTS: dict[str, LogEvent] = {
     ),
     "emulator.started": LogEvent("info", ("endpoint",), "The emulator answers."),
     "emulator.stopped": LogEvent("info", ("took",), "The emulator is done."),
-    "emulator.refused": LogEvent("info", ("action", "code", "error"), "The emulator refused a request."),
     "library.spoke": LogEvent(
         "warning",
         ("logger", "message", "exception"),
