@@ -6,10 +6,10 @@ Only an upload that needs it imports this room: the SDK comes with the extra `up
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -19,7 +19,7 @@ from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import AT_ONCE, Carrier
 from vodworker.cloud.local import LocalFile, Part
 from vodworker.cloud.store import PATIENCE, SERVER_ERROR, Key, is_loopback
-from vodworker.errors import BadReply, Unreachable, refusal
+from vodworker.errors import BadReply, CallError, Unreachable, refusal
 
 T = TypeVar("T")
 
@@ -30,18 +30,11 @@ LAST_WORDS = 3.0  # seconds that an upload which failed takes to clean up behind
 
 async def put(file: LocalFile, key: Key, *, account: Account, carrier: Carrier) -> None:
     """Send a file. Raises a `CallError` of the store, or the `UploadError` of a file that cannot be read."""
-    stop, threads = Event(), ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cos")
-    try:
-        with requests.Session() as session:
-            session.trust_env = False  # as the rest of the client: proxies and keys come from nowhere but settings
-            store = Store(client(account, key, session), key, carrier, threads, stop)
+    with requests.Session() as session:
+        session.trust_env = False  # as the rest of the client: proxies and keys come from nowhere but settings
+        async with Threads() as threads:
+            store = Store(client(account, key, session), key, carrier, threads)
             await (store.put_whole(file) if file.size <= PART else store.put_parts(file))
-    finally:
-        stop.set()
-        threads.shutdown(wait=False, cancel_futures=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):  # a thread ends with its next chunk, or when its line is dead
-                await asyncio.to_thread(threads.shutdown)
 
 
 def client(account: Account, key: Key, session: requests.Session) -> CosS3Client:
@@ -63,15 +56,57 @@ def client(account: Account, key: Key, session: requests.Session) -> CosS3Client
     return CosS3Client(config, retry=0, session=session)  # retries are the carrier's, which counts and does not block
 
 
-class Store:
-    """The store, for one object of one upload. threads: where the SDK may block. stop: set when nobody waits for it."""
+class Threads:
+    """Threads for calls that block. When its block ends they have ended too, unless a line is dead."""
 
-    def __init__(self, sdk: CosS3Client, key: Key, carrier: Carrier, threads: ThreadPoolExecutor, stop: Event) -> None:
+    def __init__(self) -> None:
+        self.stop = Event()
+        """Set when nobody waits for what the threads do."""
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cos")
+        self._jobs: set[Future[Any]] = set()
+        self._idle = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<Threads {len(self._jobs)} busy>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._jobs:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await self._idle.wait()
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """What the call returns or raises."""
+        job = self._pool.submit(call)
+        self._jobs.add(job)
+        self._idle.clear()
+        job.add_done_callback(self._done)
+        return await asyncio.wrap_future(job)
+
+    def _done(self, job: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the loop may be gone when a dead line ends at last
+            self._loop.call_soon_threadsafe(self._ended, job)
+
+    def _ended(self, job: Future[Any]) -> None:
+        self._jobs.remove(job)
+        if not self._jobs:
+            self._idle.set()
+
+
+class Store:
+    """The store, for one object of one upload."""
+
+    def __init__(self, sdk: CosS3Client, key: Key, carrier: Carrier, threads: Threads) -> None:
         self._sdk = sdk
         self._object = {"Bucket": key.bucket, "Key": key.path}
         self._carrier = carrier
         self._threads = threads
-        self._stop = stop
 
     def __repr__(self) -> str:
         return f"<Store {self._object}>"
@@ -118,15 +153,15 @@ class Store:
             done = True
         finally:
             if not done:
-                self._stop.set()
-                with suppress(Unreachable, TimeoutError, CosServiceError):
+                self._threads.stop.set()
+                with suppress(CallError, TimeoutError):
                     async with asyncio.timeout(LAST_WORDS):
-                        await asyncio.to_thread(self._sdk.abort_multipart_upload, **self._object, UploadId=upload_id)
+                        await self._ask(self._sdk.abort_multipart_upload, UploadId=upload_id)
 
     async def _send(self, call: Callable[..., T], part: Part, **params: object) -> T:
         """Send a part once."""
         with self._carrier.trip() as moved:
-            body = Body(part, moved, self._stop)
+            body = Body(part, moved, self._threads.stop)
             try:
                 return await self._ask(call, Body=body, **params)
             except Unreachable:
@@ -136,8 +171,7 @@ class Store:
     async def _ask(self, call: Callable[..., T], **params: object) -> T:
         """Call the SDK once, in a thread of its own."""
         with translated(call.__name__):
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, lambda: call(**self._object, **params))
+            return await self._threads.run(lambda: call(**self._object, **params))
 
 
 @contextmanager
