@@ -61,6 +61,10 @@ class BadReply(CallError):
     retryable = True
 
 
+class InDoubt(CallError):
+    """An earlier run sent the call, and it cannot be told whether it had its effect; it was not sent again."""
+
+
 class Refused(CallError):
     """The service answered with a code other than 0: it understood the call and did not do it.
 

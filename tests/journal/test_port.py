@@ -6,7 +6,7 @@ import pytest
 
 from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, names, record, rows, states
 from vodworker.errors import JournalError
-from vodworker.journal.port import COPY_SPAN, STATES, Claim, Filter, Receipt, Recorded, Store, Token
+from vodworker.journal.port import COPY_SPAN, STATES, Claim, Filter, Receipt, Recorded, Standing, Store, Token
 from vodworker.outcome import Again, Dead, Finished
 
 # record
@@ -609,7 +609,10 @@ async def test_forgotten_events_take_their_calls_along(store: Store, clock: Cloc
     clock.advance(1)
     await store.sweep(keep=0)
 
-    assert (None, Recorded(None)) == (await store.find(first, identity="x"), await store.find(second, identity="x"))
+    assert (None, Recorded(None, 1.0)) == (
+        await store.find(first, identity="x"),
+        await store.find(second, identity="x"),
+    )
 
 
 # tokens
@@ -725,7 +728,7 @@ async def test_a_call_is_noted_before_it_is_made(store: Store) -> None:
     before = await store.find(entry, identity="x")
     await store.intend(entry, action="ProcessFile", identity="x", request=b"{}")
 
-    assert (None, Recorded(reply=None)) == (before, await store.find(entry, identity="x"))
+    assert (None, Recorded(reply=None, age=0.0)) == (before, await store.find(entry, identity="x"))
 
 
 async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> None:
@@ -739,7 +742,7 @@ async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> Non
     async with place.open() as store:
         found = await store.find(await claim_one(store), identity="x")
 
-    assert Recorded(reply=b'{"vodTaskId":"1"}') == found
+    assert Recorded(reply=b'{"vodTaskId":"1"}', age=60.0) == found
 
 
 async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
@@ -750,7 +753,7 @@ async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
     await store.replied(entry, identity="x", reply=b"2")
     await store.intend(entry, action="A", identity="x", request=b"3")
 
-    assert Recorded(reply=b"2") == await store.find(entry, identity="x")
+    assert Recorded(reply=b"2", age=0.0) == await store.find(entry, identity="x")
 
 
 async def test_a_withdrawn_call_was_never_noted(store: Store) -> None:
@@ -762,7 +765,46 @@ async def test_a_withdrawn_call_was_never_noted(store: Store) -> None:
     after = await store.find(entry, identity="x")
     await store.intend(entry, action="A", identity="x", request=b"1")
 
-    assert (None, Recorded(reply=None)) == (after, await store.find(entry, identity="x"))
+    assert (None, Recorded(reply=None, age=0.0)) == (after, await store.find(entry, identity="x"))
+
+
+async def test_a_call_knows_its_age(store: Store, clock: Clock) -> None:
+    """The age counts from the first note, however often the call is noted."""
+    await record(store, arrival("a"))
+    entry = await claim_one(store)
+    await store.intend(entry, action="A", identity="x", request=b"1")
+    clock.advance(5)
+    await store.intend(entry, action="A", identity="x", request=b"1")
+    clock.advance(5)
+
+    assert Recorded(reply=None, age=10.0) == await store.find(entry, identity="x")
+
+
+async def test_a_task_belongs_to_the_call_that_started_it(store: Store) -> None:
+    """Tasks of recorded calls are claimed; calls of the action without a reply are counted."""
+    await record(store, arrival("a"), arrival("b"))
+    first, second = await claim(store)
+    await store.intend(first, action="A", identity="x", request=b"1")
+    await store.replied(first, identity="x", reply=b"{}", task="task-1")
+    await store.intend(first, action="A", identity="y", request=b"1")
+    await store.intend(second, action="A", identity="x", request=b"1")
+    await store.intend(second, action="B", identity="z", request=b"1")
+
+    assert Standing(frozenset({"task-1"}), 2) == await store.standing("A", ["task-1", "task-2"])
+
+
+async def test_a_redriven_entry_forgets_its_doubts(store: Store) -> None:
+    """Who redrives a dead entry has looked: its calls in doubt may be sent again, the others are still replayed."""
+    await record(store, arrival("a"))
+    entry = await claim_one(store)
+    await store.intend(entry, action="A", identity="doubtful", request=b"1")
+    await store.intend(entry, action="A", identity="sure", request=b"1")
+    await store.replied(entry, identity="sure", reply=b"{}")
+    await store.settle(entry, Dead("in doubt"))
+    await store.redrive([entry.id])
+
+    assert await store.find(entry, identity="doubtful") is None
+    assert Recorded(reply=b"{}", age=0.0) == await store.find(entry, identity="sure")
 
 
 async def test_calls_belong_to_one_entry_and_one_identity(store: Store) -> None:

@@ -44,7 +44,7 @@ class Turn(Protocol):
 class Vod:
     """The service, as one account sees it.
 
-    timeout: seconds that a call may take from the moment it is sent.
+    timeout: seconds that a call may take from the moment it is sent. now: the time, in Unix seconds.
     retries: how often a call that failed on the way is sent again, when that cannot do anything twice.
     nonces: gives a number that was never given before.
     """
@@ -66,9 +66,9 @@ class Vod:
         self._limiter = limiter
         self._nonces = nonces
         self._random = random
-        self._timeout = timeout
+        self.timeout = timeout
         self._retries = retries
-        self._now = now
+        self.now = now
         url = urlsplit(account.endpoint)
         self._host, self._path = url.netloc, url.path
 
@@ -147,7 +147,7 @@ class Vod:
             clock = asyncio.get_running_loop().time
             started = clock()
             try:
-                reply = await self.ask(action, params, within=self._timeout)
+                reply = await self.ask(action, params, within=self.timeout)
             except Throttled:
                 raise
             except CallError as error:
@@ -160,7 +160,7 @@ class Vod:
 
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
         """Sign and send one request, and return the reply's JSON object. No token, no retry."""
-        common = self.account.common(action, timestamp=int(self._now()), nonce=self._nonces())
+        common = self.account.common(action, timestamp=int(self.now()), nonce=self._nonces())
         form = signed(
             {**params, **common}, secret_key=self.account.secret_key, method="POST", host=self._host, path=self._path
         )

@@ -5,17 +5,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeAlias, TypeVar
 
 import structlog
 
 from vodworker.api.action import Action, Reply
 from vodworker.cloud.client import Vod
-from vodworker.errors import CallError, Refused, Unreachable
+from vodworker.cloud.doubt import Found, Missing, Unclear, Verdict, judge, known, suspects
+from vodworker.errors import CallError, InDoubt, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
 
 R = TypeVar("R", bound=Reply)
+OnDoubt: TypeAlias = Literal["resend", "reject"]
+
+LOOKS = (5.0, 15.0, 60.0, 240.0)  # seconds between looks at a task that waits: most begin at once, some after minutes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -114,11 +118,13 @@ class Ledger:
     def __repr__(self) -> str:
         return f"<Ledger of entry {self._entry.id}, {self._made.total()} calls>"
 
-    async def call(self, action: Action[R], *, once: str | None = None) -> R:
+    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt = "reject") -> R:
         """Send an action and return its reply, or the reply that an earlier run of this handler got for it.
 
         `once` names the call where its content does not tell: the same name in a later run is the same call, whatever
-        its parameters have become. Actions that are safe to repeat are not recorded. Raises a `CallError`.
+        its parameters have become. Actions that are safe to repeat are not recorded. An earlier run may have sent the
+        call and not have seen the reply. Then the service is asked for the task that it started; where that cannot be
+        told either, `InDoubt` is raised, or the call is sent again when `on_doubt` says so. Raises a `CallError`.
         """
         name = type(action).__name__
         if self._deadline.over:
@@ -131,8 +137,13 @@ class Ledger:
         if noted and noted.reply is not None:
             log.info("call.replayed", action=name, once=once)
             return action.reply.model_validate(loads(noted.reply))  # type: ignore[return-value]  # `reply` is R's class
-        if noted:
-            log.warning("call.doubtful", action=name, once=once)
+        if noted and "vod_task_id" in action.reply.model_fields:
+            task = await self._look_for(action, noted.age, once, on_doubt)
+            if task:
+                adopted: R = action.reply.model_validate({"vodTaskId": task})  # type: ignore[assignment]  # as above
+                return await self._keep(identity, adopted)
+        elif noted:
+            log.warning("call.doubtful", action=name, once=once, found="nothing to look for")
 
         async def intend() -> None:
             await self._calls.intend(self._entry, action=name, identity=identity, request=request)
@@ -143,9 +154,48 @@ class Ledger:
             if not noted and not (isinstance(error, Unreachable) and error.sent):
                 await self._calls.withdraw(self._entry, identity=identity)  # this run's call had no effect
             raise
+        return await self._keep(identity, reply)
+
+    async def _keep(self, identity: str, reply: R) -> R:
         kept = dumps(reply.model_dump(by_alias=True, mode="json", exclude_unset=True))
-        await self._calls.replied(self._entry, identity=identity, reply=kept)
+        task: str | None = getattr(reply, "vod_task_id", None)
+        await self._calls.replied(self._entry, identity=identity, reply=kept, task=task or "")
         return reply
+
+    async def _look_for(self, action: Action[Reply], age: float, once: str | None, on_doubt: OnDoubt) -> str | None:
+        """The task that a doubtful call started; None when it started none, or is to be sent again all the same."""
+        name = type(action).__name__
+        self._deadline.pause()
+        try:
+            verdict = await self._verdict(action, age)
+        finally:
+            self._deadline.resume()
+        log.warning("call.doubtful", action=name, once=once, found=type(verdict).__name__.lower())
+        match verdict:
+            case Found(task):
+                return task
+            case Unclear(tasks) if on_doubt == "reject":
+                raise InDoubt(
+                    name,
+                    f"an earlier run sent it, and it may have started {' or '.join(tasks)}; look at them, then redrive"
+                    " the entry to send it again, or discard it",
+                )
+            case _:
+                return None
+
+    async def _verdict(self, action: Action[Reply], age: float) -> Verdict:
+        """Ask until it can be told: a call may still be on its way, and a task that waits tells nothing of itself."""
+        since = self._vod.now() - age
+        verdict: Verdict = Missing()
+        for wait in (max(0.0, self._vod.timeout - age), *LOOKS):
+            await asyncio.sleep(wait)
+            found = await suspects(self._vod, action, since=since)
+            standing = await self._calls.standing(type(action).__name__, found)
+            free = [task for task in found if task not in standing.claimed]
+            verdict = judge(action, await known(self._vod, free), rivals=standing.doubtful - 1)
+            if not isinstance(verdict, Unclear):
+                break
+        return verdict
 
     async def _send(self, action: Action[R], intend: Callable[[], Awaitable[None]] | None) -> R:
         turn = Standstill(self._deadline, intend)

@@ -155,9 +155,21 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether it had its effect."""
+    """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether it had its effect.
+
+    age: seconds since it was first about to be sent.
+    """
 
     reply: bytes | None
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who else may have a claim. claimed: tasks that recorded calls started. doubtful: calls without a reply."""
+
+    claimed: frozenset[str]
+    doubtful: int
 
 
 class Calls(Protocol):
@@ -174,12 +186,16 @@ class Calls(Protocol):
         """Note that the call is about to be sent; noting it again changes nothing."""
         ...
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes) -> None:
-        """Note the reply; from now on `find` returns it."""
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
+        """Note the reply, and the task that the call started, if it did; from now on `find` returns it."""
         ...
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """The service refused the call, or it was never sent: it had no effect, and the note is removed."""
+        ...
+
+    async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
+        """Which of these tasks belong to recorded calls, and how many calls of this action are in doubt."""
         ...
 
 

@@ -56,9 +56,12 @@ FIRST = (
     CREATE TABLE calls (
         id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, identity TEXT NOT NULL, action TEXT NOT NULL,
         made REAL NOT NULL, request BLOB NOT NULL, replied REAL, reply BLOB,
+        task TEXT,  -- the one that it started
         UNIQUE (entry, identity)
     )
     """,
+    "CREATE INDEX calls_task ON calls (task) WHERE task IS NOT NULL",
+    "CREATE INDEX calls_doubtful ON calls (action) WHERE reply IS NULL",
     """
     CREATE TABLE tokens (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a late return must not find another's token under its number

@@ -26,6 +26,7 @@ from vodworker.journal.port import (
     Filter,
     Receipt,
     Recorded,
+    Standing,
     Token,
 )
 from vodworker.journal.thread import Thread
@@ -117,13 +118,16 @@ INSERT INTO tokens (id, action, taken, back) VALUES (?, ?, ?, ?) ON CONFLICT (id
 DROP_OUT = "DELETE FROM tokens WHERE id = ?"
 
 # calls
-FIND_CALL = "SELECT reply FROM calls WHERE entry = ? AND identity = ?"
+FIND_CALL = "SELECT reply, ? - made FROM calls WHERE entry = ? AND identity = ?"
 ADD_CALL = """
 INSERT INTO calls (entry, identity, action, request, made) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (entry, identity) DO NOTHING
 """
-KEEP_REPLY = "UPDATE calls SET reply = ?, replied = ? WHERE entry = ? AND identity = ?"
+KEEP_REPLY = "UPDATE calls SET reply = ?, task = ?, replied = ? WHERE entry = ? AND identity = ?"
 DROP_CALL = "DELETE FROM calls WHERE entry = ? AND identity = ?"
+FIND_TASK = "SELECT 1 FROM calls WHERE task = ?"
+COUNT_DOUBTFUL = "SELECT count(*) FROM calls WHERE action = ? AND reply IS NULL"
+DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = ? AND reply IS NULL"
 
 # the desk
 COUNT_KEPT = "SELECT events, entries FROM journal"
@@ -282,21 +286,31 @@ class SqliteStore:
 
     async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
         """See `Calls`."""
-        row = await self._ask(lambda db, _: db.execute(FIND_CALL, (entry.id, _text(identity))).fetchone())
-        return Recorded(reply=row[0]) if row else None
+        row = await self._ask(lambda db, now: db.execute(FIND_CALL, (now, entry.id, _text(identity))).fetchone())
+        return Recorded(reply=row[0], age=row[1]) if row else None
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
         """See `Calls`."""
         call = (entry.id, _text(identity), action, request)
         await self._ask(lambda db, now: _write(db, ADD_CALL, (*call, now)))
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes) -> None:
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
         """See `Calls`."""
-        await self._ask(lambda db, now: _write(db, KEEP_REPLY, (reply, now, entry.id, _text(identity))))
+        started = _text(task) or None
+        await self._ask(lambda db, now: _write(db, KEEP_REPLY, (reply, started, now, entry.id, _text(identity))))
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
         await self._ask(lambda db, _: _write(db, DROP_CALL, (entry.id, _text(identity))))
+
+    async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
+        """See `Calls`."""
+
+        def work(db: Connection, _: float) -> Standing:
+            claimed = frozenset(task for task in tasks if db.execute(FIND_TASK, (_text(task),)).fetchone())
+            return Standing(claimed, _number(db, COUNT_DOUBTFUL, (action,)))
+
+        return await self._ask(work)
 
     async def adopt(self) -> int:
         """See `Store`. Of a shared file nothing is adopted: nobody can tell who is dead before the leases do."""
@@ -527,6 +541,7 @@ def _redrive(db: Connection, now: float, entry: int) -> bool:
         return False
     handler, key = found
     db.execute(REDRIVE, ("blocked" if key else "ready", now, now, entry))
+    db.execute(DROP_DOUBTFUL, (entry,))
     _move_up(db, handler, key)
     return True
 
