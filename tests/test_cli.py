@@ -1,13 +1,15 @@
 """The command line's promises: what each command prints, and the exit codes that scripts and supervisors rely on."""
 
 import asyncio
+import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
 
     assert 0 == result.exit_code
     listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
-    assert ["run", "demo", "check", "emulator", "call", "events", "explain"] == [name for name, _ in listed]
+    assert ["run", "demo", "check", "emulator", "call", "upload", "events", "explain"] == [name for name, _ in listed]
     assert [] == [line for _, line in listed if line.endswith("...")]
     assert "78 wrong settings" in result.output
 
@@ -115,6 +117,14 @@ def test_foreign_errors_keep_their_traceback() -> None:
         raise ExceptionGroup("", [JournalError("broken"), ZeroDivisionError()])
     with pytest.raises(ExceptionGroup), failures():
         raise ExceptionGroup("", [ZeroDivisionError()])
+
+
+def test_any_stream_will_do() -> None:
+    """Commands work where stdout is no file, as in a notebook."""
+    with redirect_stdout(io.StringIO()) as stream:
+        cli(["explain", "4100"], standalone_mode=False)
+
+    assert "the account's" in stream.getvalue()
 
 
 # ---- run
@@ -357,6 +367,20 @@ def test_event_is_shown_whole(shell: Shell) -> None:
     assert "no calls" in bare.stdout
 
 
+def test_any_event_can_be_shown(shell: Shell, folder: Path) -> None:
+    """An event with half of a character in it is shown too, in both forms."""
+
+    async def fill() -> int:
+        async with open_sqlite(folder / "vodworker.db") as store:
+            (receipt,) = await store.record([Arrival('{"data":"half \\ud800 全"}'.encode(), "", "", ())])
+        return receipt.event_id
+
+    number = str(asyncio.run(fill()))
+
+    assert {"data": "half \ud800 全"} == json.loads(shell("events", "show", number).stdout)["body"]
+    assert "half \\ud800 全" in shell("events", "show", number, "--table").stdout
+
+
 @pytest.mark.usefixtures("journal")
 def test_unknown_event_is_told(shell: Shell) -> None:
     """`events show` of an event that is not there fails with a hint."""
@@ -495,6 +519,19 @@ def test_negative_code_is_a_code(shell: Shell) -> None:
 def test_unknown_code_is_1(shell: Shell) -> None:
     """A code that no document has exits with 1."""
     assert 1 == shell("explain", "5").exit_code
+
+
+# ---- emulator
+
+
+def test_emulator_names_a_port_in_use(shell: Shell) -> None:
+    """A port that another program has is told with what to do, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        result = shell("emulator", "--listen", place)
+
+    assert 1 == result.exit_code
+    assert f"nothing can listen on {place}: Address already in use; choose another --listen\n" == result.stderr
 
 
 # ---- processes

@@ -1,10 +1,12 @@
 """`vodworker emulator`: the service on this machine."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import click
 
 from vodworker.app import stop_on_signals
+from vodworker.cli.manners import Failed
 from vodworker.config import Address, address
 from vodworker.emulator import Empty, Emulator, Settings
 from vodworker.log import log, setup
@@ -69,7 +71,11 @@ async def _serve(listen: Address, settings: Settings) -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
     with stop_on_signals(0) as stop:
-        async with Emulator.serve(listen.host, listen.port, settings=settings) as service:
+        async with AsyncExitStack() as stack:
+            try:
+                service = await stack.enter_async_context(Emulator.serve(*listen, settings=settings))
+            except OSError as error:
+                raise Failed(f"nothing can listen on {listen}: {error.strerror}; choose another --listen") from error
             log.info("emulator.started", endpoint=service.url)
             await stop.wait()
     log.info("emulator.stopped", took=round(clock() - started, 1))

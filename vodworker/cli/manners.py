@@ -1,5 +1,6 @@
 """How every command begins and ends: its settings, its output, and its errors as messages and exit codes."""
 
+import io
 import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -36,7 +37,10 @@ class Polite(click.Group):
     """A group whose commands end in a message, and not in a traceback, when the mistake is not ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command. What a terminal's encoding cannot show is escaped: printing an event never fails."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         with failures():
             return super().invoke(ctx)
 
