@@ -447,7 +447,7 @@ async def test_thread_that_hangs_is_left_behind() -> None:
     outcome = await ran(hangs, limit=0.01)
     assert isinstance(outcome, TimeoutError)
 
-    thread = next(it for it in threading.enumerate() if it.name == "plain handler")
+    thread = next(it for it in threading.enumerate() if it.name == "handler")
     release.set()
     await finished.wait()
     thread.join()

@@ -9,7 +9,7 @@ import contextvars
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from structlog.typing import FilteringBoundLogger
 
-from vodworker.api.action import Action, Reply
-from vodworker.cloud.ledger import Deadline
+from vodworker.api.action import Action, Page, Reply
+from vodworker.cloud.ledger import Deadline, OnDoubt
 from vodworker.config import nearest
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS, Event, Unknown
@@ -33,6 +33,7 @@ E2 = TypeVar("E2", bound=Event)
 E3 = TypeVar("E3", bound=Event)
 Ending = TypeVar("Ending", bound=Outcome)
 R = TypeVar("R", bound=Reply)
+Item = TypeVar("Item")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -43,8 +44,12 @@ MARK = "vodworker_hears"  # the attribute that `@on` leaves on a function
 class Caller(Protocol):
     """What a handler may ask of the service."""
 
-    async def call(self, action: Action[R], *, once: str | None = None) -> R:
+    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt = "reject") -> R:
         """Send an action and return its reply; see `vodworker.cloud.ledger.Ledger.call`."""
+        ...
+
+    def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
+        """Every item of a list that may be longer than one reply; see `vodworker.cloud.client.Vod.pages`."""
         ...
 
 
@@ -104,10 +109,9 @@ def on(event: type[E1], other: type[E2], third: type[E3], /, *more: type[Event])
 def on(*events: Any) -> Mark[Any]:
     """Mark a function `(event, ctx)` as the handler of these events and of all their subclasses.
 
-    `on(Event)` hears everything, `on(Unknown)` what has no class of its own. The handler's name is the function's. A
-    coroutine function runs in the loop, a plain function in a thread (which nothing can stop: past its time limit its
-    result is dropped, and its calls fail). It returns `Done()` or None, `Retry(…)` or `Reject(…)`; an exception is a
-    retry.
+    `on(Event)` hears everything, `on(Unknown)` what has no class of its own. The handler's name is the function's. It
+    returns `Done()` or None, `Retry(…)` or `Reject(…)`; an exception is a retry. A coroutine function runs in the loop,
+    a plain one in a thread, which nothing can stop: past its time limit its result is dropped and its calls fail.
     """
     if not events or not all(isinstance(event, type) and issubclass(event, Event) for event in events):
         raise TypeError("@on takes the events that are to be heard, as in @on(NewFileUpload)")
@@ -198,8 +202,8 @@ class Router:
         """A router of all handlers in these directories and behind the entry-point group; None enabled means all.
 
         named: handlers that the settings speak of; each must exist. Raises `ConfigError` with every problem: a missing
-        directory, a file that does not import (file, line and cause) or holds no handler, a handler that cannot be
-        one, two of one name, an unknown name.
+        directory, a file that does not import (file, line, cause) or holds no handler, one that cannot work, two of one
+        name, an unknown name.
         """
         problems: list[str] = []
         routes: list[Route] = []
@@ -291,10 +295,10 @@ class DaemonThreads(Executor):
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start the function, which must not raise, at once."""
-        future: Future[T] = Future()
+        future = Future[T]()
         future.set_running_or_notify_cancel()  # from here on nobody can cancel it: a thread cannot be stopped
         threading.Thread(
-            target=lambda: future.set_result(function(*args, **kwargs)), name="plain handler", daemon=True
+            target=lambda: future.set_result(function(*args, **kwargs)), name="handler", daemon=True
         ).start()
         return future
 
