@@ -75,6 +75,29 @@ async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert f"its directory {tmp_path / 'no'} does not exist; create it" in await refusal(tmp_path / "no" / "journal.db")
 
 
+async def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that changes its directory keeps its journal."""
+    monkeypatch.chdir(tmp_path)
+    async with open_sqlite("sqlite:///journal.db") as store:
+        monkeypatch.chdir("/")
+
+        assert [1] == await record(store, arrival("a"))
+
+
+async def test_a_new_file_may_be_opened_by_several_at_once(path: Path) -> None:
+    """Whoever is first makes the tables, the others wait for them."""
+
+    async def events(number: int) -> int:
+        async with open_sqlite(path, sole=False) as store:
+            await record(store, arrival(f"{number}"))
+            return (await store.counts())["events"]
+
+    async with asyncio.TaskGroup() as group:
+        told = [group.create_task(events(number)) for number in range(4)]
+
+    assert 4 == max(task.result() for task in told)
+
+
 async def test_a_store_in_memory_needs_no_lock() -> None:
     """Any number of stores in memory stand side by side."""
     async with open_sqlite(":memory:") as one, open_sqlite(":memory:") as two:
@@ -90,9 +113,11 @@ async def test_a_store_says_what_it_is(path: Path) -> None:
         assert "<SqliteStore :memory:>" == repr(store)
         assert f"<SqliteStore {path}, shared>" == repr(shared)
         assert "<Thread :memory:, 0 waiting>" == repr(store._thread)
-        assert "<File :memory: open>" == repr(store._thread._file)
     assert "<Thread :memory:, 0 waiting, closed>" == repr(store._thread)
     assert f"<File {path} closed>" == repr(file)
+    file.open()
+    assert f"<File {path} open>" == repr(file)
+    file.close()
     assert f"<Lock {path}.lock free>" == repr(file._lock)
 
 

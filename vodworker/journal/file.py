@@ -65,7 +65,8 @@ class File:
         self._migrations = migrations
         self._machine = machine
         self._now = now
-        self._lock = Lock(Path(path))
+        self._place = Path(path).absolute()  # whatever directory the process may change to
+        self._lock = Lock(self._place)
         self._identity: os.stat_result | None = None
         self._db: sqlite3.Connection | None = None
 
@@ -75,13 +76,14 @@ class File:
     def open(self) -> tuple[int, int]:
         """Lock it, open it, bring its schema and its clock up to date; returns the schema found and the one made."""
         try:
-            return self._open(Path(self.path).absolute())
+            return self._open()
         except FAILURES as error:
             raise self._trouble(error) from error
 
-    def _open(self, path: Path) -> tuple[int, int]:
-        if not path.parent.is_dir():
-            raise JournalError(f"its directory {path.parent} does not exist; create it, or set journal.url elsewhere")
+    def _open(self) -> tuple[int, int]:
+        folder = self._place.parent
+        if not folder.is_dir():
+            raise JournalError(f"its directory {folder} does not exist; create it, or set journal.url elsewhere")
         if self.sole and self.path != MEMORY:
             self._lock.take()
         self._db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
@@ -90,7 +92,7 @@ class File:
         with self._transaction(self._db):
             schema = migrate(self._db, self._migrations)
             self._now = self._now or self._clock(self._db)
-        self._identity = None if self.path == MEMORY else path.stat()
+        self._identity = None if self.path == MEMORY else self._place.stat()
         return schema
 
     def close(self) -> None:
@@ -131,7 +133,7 @@ class File:
         if self._identity is None:
             return
         try:
-            there = os.path.samestat(self._identity, os.stat(self.path))  # noqa: PTH116  # twice as quick, in each commit
+            there = os.path.samestat(self._identity, os.stat(self._place))  # noqa: PTH116  # quicker, and in each commit
         except FileNotFoundError:
             there = False
         if not there:
