@@ -3,15 +3,16 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import structlog
 
-from vodworker.api.action import Action, Reply
-from vodworker.cloud.ledger import Deadline
+from vodworker.api.action import Action, Page, Reply
+from vodworker.cloud.client import Item, pages
+from vodworker.cloud.ledger import Deadline, OnDoubt
 from vodworker.errors import VodworkerError
 from vodworker.router import Caller, Context
 
@@ -118,7 +119,13 @@ class Recorder:
     def __repr__(self) -> str:
         return f"<Recorder of {len(self.calls)} calls>"
 
-    async def call(self, action: Action[R], *, once: str | None = None) -> R:
+    async def call(
+        self,
+        action: Action[R],
+        *,
+        once: str | None = None,
+        on_doubt: OnDoubt = "reject",  # noqa: ARG002  # nothing is ever in doubt here
+    ) -> R:
         """The reply to this action; raises the error when it is told to."""
         once = None if action.safe else once
         if once is not None and once in self._once:
@@ -133,6 +140,10 @@ class Recorder:
         if once is not None:
             self._once[once] = reply
         return cast("R", reply)  # `replies` has the replies of its actions
+
+    def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
+        """The items of what `call` replies."""
+        return pages(self.call, action)
 
 
 def context(

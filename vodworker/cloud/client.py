@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Protocol, TypeVar
@@ -100,21 +100,12 @@ class Vod:
             else:
                 return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
 
-    async def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
+    def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
         """Every item of a list that may be longer than one reply; each piece is a call of its own.
 
         What the list gains or loses while it is read may be missing or come twice. Raises a `CallError`.
         """
-        assert action.pages  # noqa: S101  # an action whose reply is a `Page` says how it is read
-        seen = 0
-        piece: Action[Page[Item]] | None = action
-        while piece:
-            reply = await self.call(piece)
-            held = action.pages.held(reply)
-            for item in held:
-                yield item
-            seen += len(held)
-            piece = action.pages.following(piece, reply, seen=seen)
+        return pages(self.call, action)
 
     async def upload(
         self,
@@ -173,6 +164,22 @@ class Vod:
             ):
                 body = await response.read()
         return read_reply(action, response.status, body)
+
+
+async def pages(
+    call: Callable[[Action[Page[Item]]], Awaitable[Page[Item]]], action: Action[Page[Item]]
+) -> AsyncGenerator[Item]:
+    """Read a list to its end, piece by piece, with whatever makes the calls."""
+    assert action.pages  # noqa: S101  # an action whose reply is a `Page` says how it is read
+    seen = 0
+    piece: Action[Page[Item]] | None = action
+    while piece:
+        reply = await call(piece)
+        held = action.pages.held(reply)
+        for item in held:
+            yield item
+        seen += len(held)
+        piece = action.pages.following(piece, reply, seen=seen)
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar
 
 import structlog
 
-from vodworker.api.action import Action, Reply
-from vodworker.cloud.client import Vod
+from vodworker.api.action import Action, Page, Reply
+from vodworker.cloud.client import Item, Vod, pages
 from vodworker.cloud.doubt import Found, Missing, Unclear, Verdict, judge, known, suspects
 from vodworker.errors import CallError, InDoubt, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
@@ -196,6 +196,10 @@ class Ledger:
             if not isinstance(verdict, Unclear):
                 break
         return verdict
+
+    def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
+        """Every item of a list that may be longer than one reply; see `Vod.pages`."""
+        return pages(self.call, action)
 
     async def _send(self, action: Action[R], intend: Callable[[], Awaitable[None]] | None) -> R:
         turn = Standstill(self._deadline, intend)
