@@ -75,7 +75,8 @@ async def _serve(listen: Address, settings: Settings) -> None:
             try:
                 service = await stack.enter_async_context(Emulator.serve(*listen, settings=settings))
             except OSError as error:
-                raise Failed(f"nothing can listen on {listen}: {error.strerror}; choose another --listen") from error
+                why = str(error.strerror).partition(" (")[0]  # asyncio's own words follow in brackets
+                raise Failed(f"nothing can listen on {listen}: {why}; choose another --listen") from error
             log.info("emulator.started", endpoint=service.url)
             await stop.wait()
     log.info("emulator.stopped", took=round(clock() - started, 1))
