@@ -8,6 +8,7 @@ from tests.emulator.conftest import Caller
 from tests.emulator.test_processing import EVERYTHING, processed
 from vodworker.api import GetVideoInfo
 from vodworker.emulator import Emulator
+from vodworker.emulator.state import Category
 
 PARTS = {
     "basicInfo",
@@ -110,7 +111,7 @@ async def test_filter_chooses_parts(call: Caller) -> None:
 async def test_file_is_changed_as_asked(emulator: Emulator, call: Caller) -> None:
     """ModifyVodInfo changes what is given and nothing else; -1 takes a file's end away again."""
     file_id = await call.upload("a.mp4")
-    emulator.state.classes[7] = "课堂"
+    emulator.state.classes[7] = Category(7, "课堂")
     await call.good("ModifyVodInfo", fileId=file_id, fileName="b", classId=7, expireTimeStamp=4000000000)
     first = (await info(call, file_id))["basicInfo"]
     await call.good("ModifyVodInfo", fileId=file_id, fileIntro="words", expireTimeStamp=-1)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulator.conftest import Caller
 from vodworker.emulator import Emulator
-from vodworker.emulator.procedure import preset_steps
+from vodworker.emulator.flow import preset_steps
 from vodworker.emulator.serve_upload import MEMORY
 
 

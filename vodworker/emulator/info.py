@@ -1,20 +1,21 @@
 """What GetVideoInfo tells of a file, part by part. Pure."""
 
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 from vodworker.emulator.footage import metadata
-from vodworker.emulator.state import Json, Video
+from vodworker.emulator.state import Category, Json, Video
 
 TILE = {"width": 142, "height": 80}  # px of a small picture in the preset sprite
 
 
-def told(video: Video, classes: Mapping[int, str]) -> Json:
+def told(video: Video, classes: Mapping[int, Category]) -> Json:
     """Every part that there is something to tell of; what was never made of the file is not in it."""
     parts = {"basicInfo": _basic(video, classes)} | {name: part(video) for name, part in PARTS.items()}
     return {name: part for name, part in parts.items() if part}
 
 
-def _basic(video: Video, classes: Mapping[int, str]) -> Json:
+def _basic(video: Video, classes: Mapping[int, Category]) -> Json:
     return {
         "name": video.name,
         "size": video.size,
@@ -25,7 +26,7 @@ def _basic(video: Video, classes: Mapping[int, str]) -> Json:
         "updateTime": int(video.updated),
         **({"expireTime": int(video.expires)} if video.expires else {}),
         "classificationId": video.class_id,
-        "classificationName": classes.get(video.class_id, ""),
+        "classificationName": classes[video.class_id].name,
         "playerId": 0,
         "coverUrl": video.cover,
         "type": video.container,
@@ -71,6 +72,11 @@ def _analysed(video: Video) -> Json | None:
     return {name: outputs for name, outputs in lists.items() if outputs} or None
 
 
+def _marks(video: Video) -> Json | None:
+    marks = [{"timeOffset": mark.at, "content": quote(mark.words, safe="")} for mark in video.marks]
+    return {"keyFrameDescList": marks} if marks else None
+
+
 def _whole(video: Video) -> Json:
     return metadata(video) | {"rotate": 0, "totalSize": video.size}
 
@@ -85,6 +91,7 @@ PARTS: Mapping[str, Callable[[Video], Json | list[Json] | None]] = {
     "snapshotByTimeOffsetInfo": _listed(
         "snapshotByTimeOffsetList", "SnapshotByTimeOffset", rename={"imgInfo": "picInfoList"}
     ),
+    "keyFrameDescInfo": _marks,
     "aiAnalysisInfo": _analysed,
     "contentReviewInfo": _listed("pornList", "Porn"),
 }

@@ -1,201 +1,93 @@
 """Flows of several sub-tasks on one file: what each makes of it, and how the flow tells of itself."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
-from vodworker.api.processing import ProcessFile
-from vodworker.emulator.footage import MASTER, PRESETS, digest, metadata, transcoded
-from vodworker.emulator.kind import Kind, succeeded, trouble
-from vodworker.emulator.refusal import PARAMETER, Refusal
+from vodworker.emulator import pull
+from vodworker.emulator.cutting import assemble, pieces_of
+from vodworker.emulator.footage import digest, footage, metadata
+from vodworker.emulator.kind import Kind, usable
+from vodworker.emulator.making import encrypt, make
+from vodworker.emulator.refusal import Refusal
 from vodworker.emulator.service import Service
-from vodworker.emulator.state import Json, Made, Step, Task, Video
+from vodworker.emulator.state import Json, Step, Stored, Task, Video
 from vodworker.media import FAIL, FINISH, SUCCESS
 
-# --- what is asked for
+EDIT = "Edit"  # the sub-task that cuts and joins the flow's source; the service does not tell of it
+PULL = "PullFile"  # the one that fetches it
 
 
-def steps(call: ProcessFile) -> tuple[Step, ...]:
-    """The sub-tasks that a call asks for, in the order of its parameters."""
-    return tuple(_steps(call))
+def _work(service: Service, task: Task, step: Step) -> Json:
+    if step.type == EDIT:
+        video = assemble(service, task, step, pieces_of(task), name=task.detail["name"], container="mp4")
+        return {"fileId": video.id, "url": video.url}
+    if step.type == PULL:
+        video = pull.fetch(service, task, step)
+        return {"fileId": video.id, "fileSize": video.size, "url": video.url}
+    if unmade := next((one for one in task.steps if one.type in {EDIT, PULL} and one.code), None):
+        raise Refusal(unmade.code, f"there is no source: {unmade.message}")
+    [video] = usable(task, step, [source(service, task)])
+    output = make(service, video, step)
+    if step.type == "Transcode" and "drm" in task.detail:
+        encrypt(service, service.state.files[video.id], task.detail["drm"])
+    return output
 
 
-def _steps(call: ProcessFile) -> Iterator[Step]:
-    asked = call.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-    if call.transcode:
-        more = {name: asked["transcode"][name] for name in ("watermark", "mosaicList") if name in asked["transcode"]}
-        for definition in call.transcode.definition:
-            yield Step("Transcode", {"definition": definition, **more})
-        if call.transcode.hls_master_playlist and any(map(_is_hls, call.transcode.definition)):
-            yield Step("Transcode", {"definition": MASTER, **more})
-    for definition in call.animated_graphics.definition if call.animated_graphics else ():
-        yield Step("AnimatedGraphics", {**asked["animatedGraphics"], "definition": definition})
-    for parameter, kind in TYPES.items():
-        if parameter in asked:
-            yield Step(kind, asked[parameter])
+def source(service: Service, task: Task) -> Video | None:
+    """What the flow works on: a file of the library, or one in a bucket of the user's."""
+    return in_bucket(service, task.detail) if "bucket" in task.detail else service.state.files.get(file_of(task))
 
 
-def _is_hls(definition: int) -> bool:
-    return definition in PRESETS and PRESETS[definition].container == "hls"
+def file_of(task: Task) -> str:
+    """The id of the file that the flow works on; "" as long as it has not been made, and when it is in a bucket."""
+    made = (step.output["fileId"] for step in task.steps if step.type in {EDIT, PULL} and step.output)
+    return task.file_id or next(made, "")
 
 
-TYPES = {  # the sub-tasks of which a call asks one at most, by its parameter
-    "sampleSnapshot": "SampleSnapshot",
-    "coverBySnapshot": "CoverBySnapshot",
-    "snapshotByTimeOffset": "SnapshotByTimeOffset",
-    "imageSprite": "ImageSprites",
-    "classificationAIAnalysis": "Classification",
-    "tagAIAnalysis": "Tag",
-    "pornReview": "Porn",
-}
+def in_bucket(service: Service, place: Mapping[str, str]) -> Video | None:
+    """A file in a bucket, with what is made of it in another; None when the bucket is the emulator's and has no such.
 
-
-def preset_steps(procedure: str) -> tuple[Step, ...]:
-    """The sub-tasks of a flow that the service has ready, by its name: `QCVB_SimpleProcessFile({210,220},1,10,10)`.
-
-    What stands in the brackets (transcodings, watermark, cover, and samples or review; 0 for none) may be left out.
+    What other buckets have is made up.
     """
-    found = PROCEDURE.fullmatch(procedure)
-    if not found:
-        raise Refusal(PARAMETER, f"procedure {procedure!r} is not one of {', '.join(LAST)}")
-    name, definitions, watermark, cover, last = found.groups()
-    more = {"watermark": int(watermark)} if int(watermark or 0) else {}
-    numbers = [int(number) for number in re.findall(r"\d+", "20" if definitions is None else definitions)]
-    made = [Step("Transcode", {"definition": number, **more}) for number in numbers if number]
-    if cover := int(cover or 10):
-        made.append(Step("CoverBySnapshot", {"definition": cover, "positionType": "Percent", "position": 10}))
-    if last := int(last or 10):
-        made.append(Step(LAST[name], {"definition": last}))
-    if not made:
-        raise Refusal(PARAMETER, f"procedure {procedure!r} asks for nothing")
-    return tuple(made)
-
-
-LAST = {"QCVB_SimpleProcessFile": "SampleSnapshot", "QCVB_ProcessUGCFile": "Porn"}
-PROCEDURE = re.compile(
-    rf"({'|'.join(LAST)})"
-    r"(?:\(\s*(\{[\d,\s]*\}|\d+)\s*(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?(?:,\s*(\d+)\s*)?\))?"
-)
-
-# --- what comes of it
-
-
-def _work(service: Service, task: Task, step: Step) -> Step:
-    if bad := trouble(service, task, step, task.file_id):
-        return bad
-    video = service.state.files[task.file_id]
-    output = MAKES[step.type](video, step.input)
-    made = Made(step.type, step.input["definition"], output)
-    others = tuple(one for one in video.made if (one.type, one.definition) != (made.type, made.definition))
-    cover = output["imageUrl"] if step.type == "CoverBySnapshot" else video.cover
-    drm = _drm(video, task) if step.type == "Transcode" else video.drm
-    service.state.files[video.id] = replace(
-        video, made=(*others, made), cover=cover, drm=drm, updated=service.clock.now()
+    path = f"/{place['bucket']}/{place['path'].lstrip('/')}"
+    own = path.startswith(f"/{service.bucket}/")
+    if own and path not in service.storage:
+        return None
+    md5 = digest(path)
+    stored = service.storage[path] if own else Stored(int(md5[8:16], 16) % 100_000_000, md5)
+    name = path.rpartition("/")[2]
+    folder = f"https://{place['output']}.cos.{place['region']}.myqcloud.com/{place['dir'].strip('/')}"
+    return Video(
+        id="",
+        name=name,
+        container=name.rpartition(".")[2],
+        folder=folder,
+        url=f"{folder}/{name}",
+        size=stored.size,
+        md5=stored.md5,
+        footage=footage(stored.md5, name=name),
+        created=0.0,
+        updated=0.0,
     )
-    return succeeded(step, output)
-
-
-def _drm(video: Video, task: Task) -> Json | None:
-    definition = task.detail.get("drm")
-    if definition is None:
-        return video.drm
-    return {
-        "definition": definition,
-        "getKeyUrl": f"{video.folder}/key",
-        "encryptType": "SingleKey",
-        "keySource": "VodBuildInKMS",
-        "edkList": [digest(video.md5, "edk")[:8]],
-    }
-
-
-def _animated(video: Video, asked: Json) -> Json:
-    picture = video.footage
-    return {
-        "url": f"{video.folder}/f{asked['definition']}.gif",
-        "container": "gif",
-        "height": picture.height,
-        "width": picture.width,
-        "bitrate": picture.bitrate // 2,
-        "size": picture.bitrate // 16,
-        "md5": digest(video.md5, asked["definition"]),
-        "startTime": asked.get("startTime", 0),
-        "endTime": asked.get("endTime", int(picture.duration)),
-    }
-
-
-def _samples(video: Video, _: Json) -> Json:
-    return {"imageUrls": [f"{video.folder}/shotup/{number}.jpg" for number in range(10)]}  # preset 10: every 10 %
-
-
-def _snapshots(video: Video, asked: Json) -> Json:
-    return {
-        "imgInfo": [
-            {"timeOffset": offset, "url": f"{video.folder}/snapshot/{asked['definition']}_{offset}.jpg"}
-            for offset in asked["timeOffset"]
-        ]
-    }
-
-
-def _cover(video: Video, asked: Json) -> Json:
-    return {"imageUrl": f"{video.folder}/cover/{asked['positionType']}_{asked['position']}.jpg"}
-
-
-TILES = 100  # of a sprite, 10 × 10; one of each 10 s of the video
-TILE_SECONDS = 10
-
-
-def _sprites(video: Video, asked: Json) -> Json:
-    count = int(video.footage.duration // TILE_SECONDS) + 1
-    name = f"{video.folder}/imageSprite/{asked['definition']}"
-    return {
-        "totalCount": count,
-        "urlList": [f"{name}_{number}.jpg" for number in range(-(-count // TILES))],
-        "webVttUrl": f"{name}.vtt",
-    }
-
-
-def _classified(_: Video, __: Json) -> Json:
-    return {"classifications": [{"classification": "教育", "confidence": 97.5}]}
-
-
-def _tagged(_: Video, __: Json) -> Json:
-    return {"tags": [{"tag": "课堂", "confidence": 96.0}, {"tag": "黑板", "confidence": 88.5}]}
-
-
-def _reviewed(_: Video, __: Json) -> Json:
-    return {"confidence": 1.5, "suggestion": "pass", "segments": list[Json]()}
-
-
-MAKES: Mapping[str, Callable[[Video, Json], Json]] = {
-    "Transcode": lambda video, asked: transcoded(video, asked["definition"]),
-    "AnimatedGraphics": _animated,
-    "SampleSnapshot": _samples,
-    "SnapshotByTimeOffset": _snapshots,
-    "CoverBySnapshot": _cover,
-    "ImageSprites": _sprites,
-    "Classification": _classified,
-    "Tag": _tagged,
-    "Porn": _reviewed,
-}
-
-# --- how it is told
 
 
 def _data(service: Service, task: Task) -> Json:
-    video = service.state.files.get(task.file_id)
+    video = source(service, task)
     data: Json = {
         "vodTaskId": task.id,
         "status": task.status,
         "message": "",
         "errCode": 0,  # of the flow: each sub-task says for itself how it ended
-        "fileId": task.file_id,
+        "fileId": file_of(task),
     }
     if video:
         data["metaData"] = metadata(video)
     if video and video.drm and "drm" in task.detail and task.status == FINISH:
         data["drm"] = {name: value for name, value in video.drm.items() if name != "encryptType"}
     for step in task.steps:
-        data.setdefault(LISTS.get(step.type, "processTaskList"), []).append(told(step))
+        if step.type == EDIT:
+            data |= {"errCode": step.code, "message": step.message}
+        else:
+            data.setdefault(LISTS.get(step.type, "processTaskList"), []).append(told(step))
     return data
 
 

@@ -10,7 +10,8 @@ from vodworker.api.upload import (
     StoredFile,
     UploadSession,
 )
-from vodworker.emulator import library, procedure, tasks
+from vodworker.emulator import library, tasks
+from vodworker.emulator.flow import preset_steps
 from vodworker.emulator.footage import footage
 from vodworker.emulator.refusal import MISSING_OBJECT, SESSION_KEY, Refusal
 from vodworker.emulator.service import Serves, Service
@@ -22,7 +23,7 @@ MEMORY = 24 * 3600.0  # how long a session may be committed: a choice, facts are
 async def apply_upload(service: Service, call: ApplyUpload) -> UploadSession:
     """Promise a place for the video, and one for the cover if there is to be one."""
     if call.procedure:
-        procedure.preset_steps(call.procedure)  # a name that is not known is refused now, not after the bytes
+        preset_steps(call.procedure)  # a name that is not known is refused now, not after the bytes
     _forget(service)
     file_id = service.new_file_id()
     folder = service.folder(file_id)
@@ -91,7 +92,7 @@ def _enter(service: Service, upload: Upload) -> None:
         "streamId": "",
     }
     if upload.procedure:
-        steps = procedure.preset_steps(upload.procedure)
+        steps = preset_steps(upload.procedure)
         task_id = f"{service.settings.app_id}-mango"
         told["procedureTaskId"] = tasks.start(service, "procedure", steps, task_id=task_id, file_id=video.id).id
     service.emit("NewFileUpload", told)

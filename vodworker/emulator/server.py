@@ -12,7 +12,20 @@ from pathlib import Path
 
 from aiohttp import web
 
-from vodworker.emulator import serve_events, serve_files, serve_processing, serve_tasks, serve_upload, tasks
+from vodworker.emulator import (
+    library,
+    serve_classes,
+    serve_events,
+    serve_files,
+    serve_keys,
+    serve_procedures,
+    serve_processing,
+    serve_tasks,
+    serve_templates,
+    serve_upload,
+    serve_watermarks,
+    tasks,
+)
 from vodworker.emulator.audit import Audit, Call
 from vodworker.emulator.checks import PATH, Guard
 from vodworker.emulator.clock import Clock
@@ -22,17 +35,23 @@ from vodworker.emulator.door import Door, Served
 from vodworker.emulator.hold import Hold
 from vodworker.emulator.limits import Ceilings
 from vodworker.emulator.queue import Queue
+from vodworker.emulator.serve_watermarks import Pictures
 from vodworker.emulator.service import Serves, Service
 from vodworker.emulator.settings import Settings
 from vodworker.emulator.state import VERSION, Saved, State, load, save
 from vodworker.emulator.storage import Storage
 
 FAMILIES: tuple[Serves, ...] = (
+    serve_classes.SERVES,
     serve_events.SERVES,
     serve_files.SERVES,
+    serve_keys.SERVES,
+    serve_procedures.SERVES,
     serve_processing.SERVES,
     serve_tasks.SERVES,
+    serve_templates.SERVES,
     serve_upload.SERVES,
+    serve_watermarks.SERVES,
 )
 
 
@@ -111,6 +130,7 @@ class Emulator:
             stack.callback(service.hold.close)
             stack.callback(service.clock.close)
             tasks.resume(service)
+            library.expire(service, *service.state.files.values())
             service.hold.wake()
             yield emulator
 
@@ -178,6 +198,7 @@ def _app(emulator: Emulator, wall: Callable[[], float]) -> web.Application:
     app.router.add_get(PATH, door.answer, allow_head=False)
     app.router.add_post(PATH, door.answer)
     Depot(service).add_to(app)
+    Pictures(service).add_to(app)
     CosXml(service, emulator.accounts, wall=wall).add_to(app)
     return app
 

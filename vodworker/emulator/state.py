@@ -28,8 +28,9 @@ class Footage:
     duration: float
     width: int
     height: int
-    fps: int
+    fps: float
     bitrate: int
+    codec: str = "h264"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,20 @@ class Made:
     output: Json
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark in a video, in ms from its beginning."""
+
+    at: int
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """A file of the library. folder: its path in the store, without the last part; times are Unix seconds."""
+    """A file of the library. folder: its path in the store, without the last part; times are Unix seconds.
+
+    stream: the live stream that it is a recording of, "" when it is none.
+    """
 
     id: str
     name: str
@@ -60,6 +72,8 @@ class Video:
     description: str = ""
     class_id: int = 0
     tags: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    stream: str = ""
     drm: Json | None = None
     made: tuple[Made, ...] = ()
 
@@ -117,16 +131,50 @@ class Task:
     detail: Json = field(default_factory=Json)
 
 
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A class of files. parent: the class that it is under, -1 at the top; times are Unix seconds."""
+
+    id: int
+    name: str
+    parent: int = -1
+    created: float = 0.0
+    updated: float = 0.0
+
+
+OTHERS = Category(0, "其他")  # the class of what has none
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template of the account's own: what was asked for, by the wire's names. Times are Unix seconds."""
+
+    definition: int
+    asked: Json
+    created: float
+    updated: float
+
+
 @dataclass(slots=True)
 class State:
-    """The account. `count` numbers what is made here, and is never used twice."""
+    """The account. `count` numbers what is made here, and is never used twice.
+
+    pictures: the paths that were promised to pictures of watermarks, each with its signature.
+    keys: data keys in the clear, by what they are when encrypted.
+    transcoded: what was transcoded, count and seconds by `day/codec/format`: files go, statistics stay.
+    """
 
     count: int = 0
     files: dict[str, Video] = field(default_factory=dict[str, Video])
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     objects: dict[str, Stored] = field(default_factory=dict[str, Stored])
-    classes: dict[int, str] = field(default_factory=lambda: {0: "其他"})  # the class of what has none
+    classes: dict[int, Category] = field(default_factory=lambda: {OTHERS.id: OTHERS})
+    transcode_templates: dict[int, Template] = field(default_factory=dict[int, Template])
+    watermark_templates: dict[int, Template] = field(default_factory=dict[int, Template])
+    pictures: dict[str, str] = field(default_factory=dict[str, str])
+    keys: dict[str, str] = field(default_factory=dict[str, str])
+    transcoded: dict[str, tuple[int, float]] = field(default_factory=dict[str, tuple[int, float]])
 
     def __repr__(self) -> str:
         return f"<State {len(self.files)} files, {len(self.uploads)} uploads, {len(self.tasks)} tasks>"
@@ -137,7 +185,7 @@ class State:
         return self.count
 
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from vodworker.emulator import concat, procedure
+from vodworker.emulator import cutting, procedure, pull, single
 from vodworker.emulator.kind import Kind
 from vodworker.emulator.refusal import MISSING_TASK, RUNNING_TASK, Refusal
 from vodworker.emulator.service import Service
 from vodworker.emulator.state import WAITING, Json, Step, Task
-from vodworker.media import FINISH, PROCESSING
+from vodworker.media import FAIL, FINISH, PROCESSING, SUCCESS
 
-KINDS: dict[str, Kind] = {"procedure": procedure.KIND, "concat": concat.KIND}
+KINDS: dict[str, Kind] = {  # by the type that the service tells of tasks
+    "procedure": procedure.KIND,
+    "transcode": single.TRANSCODE,
+    "clipVideo": cutting.CLIP,
+    "concat": cutting.CONCAT,
+    "createSnapshotByTimeOffset": single.SNAPSHOTS,
+    "createImageSprite": single.SPRITE,
+    "pull": pull.KIND,
+}
 
 MEMORY = 72 * 3600.0  # the service tells of the tasks of the last three days
 
@@ -85,14 +93,31 @@ def _advance(service: Service, task_id: str) -> None:
         task = replace(task, status=PROCESSING, begun=now)
     else:
         ended = [step for step in task.steps if step.status != PROCESSING]
-        step = kind.work(service, task, task.steps[len(ended)])
+        step = _done(kind, service, task, task.steps[len(ended)])
         steps = (*ended, step, *task.steps[len(ended) + 1 :])
         over = len(steps) == len(ended) + 1
         task = replace(task, steps=steps, status=FINISH if over else PROCESSING, finished=now if over else 0.0)
+        if over and "then" in task.detail and not any(step.code for step in steps):
+            task = _follow(service, task)
     service.state.tasks[task.id] = task
     if task.notify == "Change" or (task.notify == "Finish" and task.status == FINISH):
         service.emit(kind.event, kind.data(service, task))
     _go_on(service, task)
+
+
+def _done(kind: Kind, service: Service, task: Task, step: Step) -> Step:
+    """The step as it ended."""
+    try:
+        return replace(step, status=SUCCESS, output=kind.work(service, task, step))
+    except Refusal as refusal:
+        return replace(step, status=FAIL, code=refusal.code, message=refusal.text)
+
+
+def _follow(service: Service, task: Task) -> Task:
+    """Start the transcoding that a task is to be followed by, and note it there."""
+    steps = single.coding_steps(**task.detail["then"])
+    following = start(service, "transcode", steps, task_id="transcode", file_id=task.file_id)
+    return replace(task, detail=task.detail | {"followed": following.id})
 
 
 def recent(service: Service) -> Mapping[str, Task]:
