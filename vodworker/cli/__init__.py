@@ -10,6 +10,7 @@ from vodworker.cli.events import events
 from vodworker.cli.explain import explain
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
+from vodworker.cli.upload import upload
 
 
 class InOrder(Polite):
@@ -30,7 +31,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, demo, check, emulator, call, events, explain):
+for command in (run, demo, check, emulator, call, upload, events, explain):
     cli.add_command(command)
 
 
