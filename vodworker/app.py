@@ -76,10 +76,15 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
 
 def open_journal(settings: Settings, *, sole: bool) -> Any:
     """The journal that the settings name, to be opened with `async with`."""
-    scheme, _, path = settings.journal.url.partition(":///")
-    if scheme != "sqlite":
-        raise ConfigError([f"journal.url: {settings.journal.shown} is not supported yet; use sqlite:///FILE"])
-    return open_sqlite(path, sole=sole)
+    if settings.journal.file:
+        return open_sqlite(settings.journal.file, sole=sole)
+    try:
+        from vodworker.journal.postgres import open_postgres  # noqa: PLC0415  # an extra
+    except ImportError as missing:
+        raise ConfigError(
+            [f"journal.url needs what is not installed ({missing}); run: pip install 'vodworker[postgres]'"]
+        ) from missing
+    return open_postgres(settings.journal.url, patient=sole)  # a daemon waits for the database, a command does not
 
 
 def cloud_account(settings: Settings) -> Account:
@@ -110,12 +115,23 @@ def load_handlers(settings: Settings) -> Router:
     return Router.load(handlers.directories, enabled=handlers.enabled, named=handlers.options)
 
 
+def ready(settings: Settings) -> Router:
+    """The handlers, when the account's keys are there too; `ConfigError` with every problem of both."""
+    try:
+        router = load_handlers(settings)
+    except ConfigError as error:
+        raise ConfigError([*settings.account.missing, *error.problems]) from error
+    if missing := settings.account.missing:
+        raise ConfigError(missing)
+    return router
+
+
 async def run(settings: Settings) -> int:
     """The daemon, until a signal; returns the exit code.
 
     Raises `ConfigError` before anything is opened, `JournalError` (in an exception group) when the journal breaks.
     """
-    router = load_handlers(settings)
+    router = ready(settings)
     started = asyncio.get_running_loop().time()
     async with service(settings, sole=True) as cloud:
         log.info(

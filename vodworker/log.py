@@ -64,6 +64,7 @@ FIELDS: dict[str, str] = {
     "after": "seconds until the next try",
     "took": "seconds that it took",
     "age": "seconds since the event was written into the journal",
+    "task_id": "the task that the call started",
     "place": "how many calls of this action wait before this one, itself counted",
     "expected": "seconds that it will probably wait",
     "pause": "seconds for which no call of this action is sent",
@@ -169,7 +170,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
     "handler.released": LogEvent(
         "info", (*IDENTIFIERS, "took"), "The daemon stops: the unfinished entry is open again, its attempt not counted."
     ),
-    "call.done": LogEvent("info", ("action", "request_ms"), "The service did what was asked."),
+    "call.done": LogEvent("info", ("action", "request_ms", "task_id"), "The service did what was asked."),
     "call.failed": LogEvent(
         "warning",
         ("action", "code", "error", "request_ms"),
@@ -200,13 +201,22 @@ LOG_EVENTS: dict[str, LogEvent] = {
     ),
     "journal.adopted": LogEvent("info", ("entries",), "Entries that a killed daemon left running are open again."),
     "journal.swept": LogEvent("info", ("events", "open", "took"), "Events that ended well long ago were forgotten."),
+    "journal.lost": LogEvent(
+        "error",
+        ("journal", "error", "failures", "after"),
+        "The database is away: nothing is pulled, confirmed or settled; it is tried again until it is back.",
+        "Nothing if journal.back follows; else look at the database, the network, and the user's password.",
+    ),
+    "journal.back": LogEvent("info", ("journal", "outage"), "The database is back, and the work goes on."),
     "journal.failed": LogEvent(
         "critical",
         ("journal", "error"),
         "The journal cannot do its work; the process ends with exit code 1.",
         "Look at the disk: space, permissions, health.",
     ),
-    "emulator.started": LogEvent("info", ("endpoint",), "The emulator answers."),
+    "emulator.started": LogEvent(
+        "info", ("endpoint", "admin"), "The emulator answers; a tester at `admin`, where there is such an address."
+    ),
     "emulator.stopped": LogEvent("info", ("took",), "The emulator is done."),
     "library.spoke": LogEvent(
         "warning",

@@ -146,7 +146,8 @@ class Vod:
                 request_ms = round((clock() - started) * 1000, 1)
                 log.warning("call.failed", action=action, code=code, error=describe(error), request_ms=request_ms)
                 raise
-            log.info("call.done", action=action, request_ms=round((clock() - started) * 1000, 1))
+            task = {"task_id": reply["vodTaskId"]} if "vodTaskId" in reply else {}
+            log.info("call.done", action=action, request_ms=round((clock() - started) * 1000, 1), **task)
             return reply
 
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:

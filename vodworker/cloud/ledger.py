@@ -19,6 +19,7 @@ from vodworker.wire import dumps, loads
 R = TypeVar("R", bound=Reply)
 OnDoubt: TypeAlias = Literal["resend", "reject"]
 
+RUN_OVER = "nothing was sent, because the run of this handler is over"
 LOOKS = (5.0, 15.0, 60.0, 240.0)  # seconds between looks at a task that waits: most begin at once, some after minutes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -77,7 +78,8 @@ class Deadline:
 class Standstill:
     """A call's turn, during which the time limit stands still; the note of the call is written when it goes."""
 
-    def __init__(self, deadline: Deadline, intend: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, action: str, deadline: Deadline, intend: Callable[[], Awaitable[None]] | None) -> None:
+        self._action = action
         self._deadline = deadline
         self._intend = intend
         self._waiting = False
@@ -91,6 +93,8 @@ class Standstill:
     async def goes(self) -> None:
         """Let the clock go on, and write the note; writing it again does nothing."""
         self.over()
+        if self._deadline.over:
+            raise CallError(self._action, RUN_OVER)
         if self._intend:
             await self._intend()
 
@@ -128,7 +132,7 @@ class Ledger:
         """
         name = type(action).__name__
         if self._deadline.over:
-            raise CallError(name, "nothing was sent, because the run of this handler is over")
+            raise CallError(name, RUN_OVER)
         if action.safe:
             return await self._send(action, None)
         request = dumps(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
@@ -202,7 +206,7 @@ class Ledger:
         return pages(self.call, action)
 
     async def _send(self, action: Action[R], intend: Callable[[], Awaitable[None]] | None) -> R:
-        turn = Standstill(self._deadline, intend)
+        turn = Standstill(type(action).__name__, self._deadline, intend)
         try:
             return await self._vod.call(action, turn=turn)
         finally:

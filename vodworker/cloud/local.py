@@ -12,7 +12,7 @@ from threading import Lock
 
 from vodworker.errors import UploadError
 
-CHUNK = 256 * 1024  # bytes read at once: what an upload holds in memory is a few of these
+CHUNK = 64 * 1024  # bytes read at once: a line so slow that not even one of these leaves for long counts as dead
 
 # Formats that the service takes, by suffix.
 VIDEOS = frozenset(

@@ -141,10 +141,9 @@ class WorkOff:
 
 
 def tell(end: Ending, outcome: object, took: float) -> None:
-    """Log how a run ended. A plug-in's own exception comes with its traceback; an error of ours says all in its words."""
-    trace = (
-        {} if isinstance(outcome, VodworkerError) or not isinstance(outcome, BaseException) else {"exc_info": outcome}
-    )
+    """Log how a run ended. A plug-in's own exception comes with its traceback; an error of ours says all in words."""
+    foreign = isinstance(outcome, BaseException) and not isinstance(outcome, VodworkerError)
+    trace = {"exc_info": outcome} if foreign else {}
     match end:
         case Finished():
             log.info("handler.done", took=took)
