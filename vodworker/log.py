@@ -76,6 +76,7 @@ FIELDS: dict[str, str] = {
     "grace": "seconds that running handlers are given to finish",
     "running": "how many handlers are running",
     "version": "version of vodworker, or of the journal's schema where the journal speaks",
+    "admin": 'where a tester can look into the emulator, "" for nowhere',
     "endpoint": "where the service is",
     "journal": "where the journal is, without its password",
     "handlers": "names of the handlers",

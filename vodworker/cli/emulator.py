@@ -2,13 +2,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import click
 
 from vodworker.app import stop_on_signals
 from vodworker.cli.manners import Failed
 from vodworker.config import Address, address
-from vodworker.emulator import Empty, Emulator, Settings
+from vodworker.config.tree import loopback
+from vodworker.emulator import Empty, Emulator, Plan, Settings, read_faults
 from vodworker.log import log, setup
 
 STANDARD = Settings()
@@ -19,6 +21,17 @@ def _listen(_context: click.Context, _option: click.Parameter, text: str) -> Add
         return address(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _admin(context: click.Context, option: click.Parameter, text: str | None) -> Address | None:
+    if text is None:
+        return None
+    place = _listen(context, option, text)
+    if not loopback(place.host):
+        raise click.BadParameter(
+            "it must be on the loopback, like 127.0.0.1:8788: whoever reaches it rules the emulator"
+        )
+    return place
 
 
 @click.command(
@@ -58,25 +71,36 @@ def _listen(_context: click.Context, _option: click.Parameter, text: str) -> Add
 )
 @click.option("--partial-confirm", is_flag=True, help="Confirm the live handles of a batch that has dead ones.")
 @click.option("--seed", type=int, help="Make the same ids in each run.")
-def emulator(*, listen: Address, empty: str, **options: float | None) -> None:
+@click.option(
+    "--faults", type=click.Path(path_type=Path), metavar="FILE", help="What shall go wrong, as TOML or (.json) JSON."
+)
+@click.option(
+    "--admin", metavar="HOST:PORT", callback=_admin, help="Where to see into it, and to change faults while it runs."
+)
+def emulator(
+    *, listen: Address, admin: Address | None, faults: Path | None, empty: str, **options: float | None
+) -> None:
     """Be the service, on this machine.
 
     Its queue, uploads, tasks and ceilings, as far as they are known, until SIGTERM or Ctrl-C.
     """
     setup()
-    asyncio.run(_serve(listen, Settings(empty=Empty(empty), **options)))  # type: ignore[arg-type]  # as click checked
+    plan = read_faults(faults) if faults else Plan()
+    settings = Settings(empty=Empty(empty), faults=plan, **options)  # type: ignore[arg-type]  # as click checked
+    asyncio.run(_serve(listen, admin, settings))
 
 
-async def _serve(listen: Address, settings: Settings) -> None:
+async def _serve(listen: Address, admin: Address | None, settings: Settings) -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
     with stop_on_signals(0) as stop:
         async with AsyncExitStack() as stack:
             try:
-                service = await stack.enter_async_context(Emulator.serve(*listen, settings=settings))
+                service = await stack.enter_async_context(Emulator.serve(*listen, settings=settings, admin=admin))
             except OSError as error:
                 why = str(error.strerror).partition(" (")[0]  # asyncio's own words follow in brackets
-                raise Failed(f"nothing can listen on {listen}: {why}; choose another --listen") from error
-            log.info("emulator.started", endpoint=service.url)
+                asked = f"{listen} and {admin}" if admin else listen
+                raise Failed(f"nothing can listen on {asked}: {why}; choose another --listen") from error
+            log.info("emulator.started", endpoint=service.url, admin=service.admin_url)
             await stop.wait()
     log.info("emulator.stopped", took=round(clock() - started, 1))

@@ -11,9 +11,10 @@ from vodworker.emulator.queue import Queue
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `at`: its arrival on the event loop's clock; `code`: None when the caller had gone before the reply.
+    """One call. `at`: its arrival on the event loop's clock; `code`: None when nothing was done.
 
-    error: the message of a refusal.
+    error: the message of a refusal. lost: what was answered never reached the caller, who had gone or whose connection
+    a fault had cut. fault: what was made to go wrong, in words.
     """
 
     at: float
@@ -23,6 +24,8 @@ class Call:
     file_id: str = ""
     task_id: str = ""
     error: str = ""
+    lost: bool = False
+    fault: str = ""
 
 
 class Audit:
@@ -70,6 +73,13 @@ class Audit:
     def arrivals(self, action: str) -> int:
         """How many calls of this action ever came."""
         return self._arrived[action]
+
+    def in_windows(self, action: str, *, span: float) -> dict[int, int]:
+        """How many of the calls that are kept arrived in each `span` seconds, by the number of the window from 0 on.
+
+        The event loop's clock is cut into windows; those without a call are left out.
+        """
+        return dict(sorted(Counter(int(call.at // span) for call in self.calls(action)).items()))
 
     def most_in_60s(self, action: str) -> int:
         """The most calls of this action that ever arrived within 60 s, refused ones counted."""

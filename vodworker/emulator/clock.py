@@ -8,6 +8,21 @@ from itertools import count
 GRAIN = 1e-6  # seconds: Unix time in a float is no finer, so what is that close to its time is due
 
 
+class Wall:
+    """Unix time as the service sees it, against which the Timestamp of calls is held; off by `skew` seconds."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self.skew = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Wall {self.skew:+g} s>"
+
+    def __call__(self) -> float:
+        """Unix seconds here."""
+        return self._wall() + self.skew
+
+
 class Clock:
     """Unix seconds from `start` on, `speed` times as fast as the event loop's clock.
 
@@ -43,6 +58,15 @@ class Clock:
             self._set(due)
             act()
         self._set(end)
+        self._arm()
+
+    def step(self, seconds: float) -> None:
+        """Jump. Forward is `advance`; backward everything that is to be done is as far away afterwards as before."""
+        if seconds >= 0:
+            self.advance(seconds)
+            return
+        self._start += seconds
+        self._appointments = [(due + seconds, number, act) for due, number, act in self._appointments]
         self._arm()
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from aiohttp import web
 
 from vodworker.emulator import (
-    library,
     serve_classes,
     serve_events,
     serve_files,
@@ -24,21 +23,23 @@ from vodworker.emulator import (
     serve_templates,
     serve_upload,
     serve_watermarks,
-    tasks,
+    snapshot,
 )
+from vodworker.emulator.admin import Admin
 from vodworker.emulator.audit import Audit, Call
 from vodworker.emulator.checks import PATH, Guard
-from vodworker.emulator.clock import Clock
+from vodworker.emulator.clock import Clock, Wall
 from vodworker.emulator.cos_xml import CosXml
 from vodworker.emulator.depot import Depot
 from vodworker.emulator.door import Door, Served
 from vodworker.emulator.hold import Hold
 from vodworker.emulator.limits import Ceilings
+from vodworker.emulator.mischief import Faults
 from vodworker.emulator.queue import Queue
 from vodworker.emulator.serve_watermarks import Pictures
 from vodworker.emulator.service import Serves, Service
 from vodworker.emulator.settings import Settings
-from vodworker.emulator.state import VERSION, Saved, State, load, save
+from vodworker.emulator.state import Saved, State, load, save
 from vodworker.emulator.storage import Storage
 
 FAMILIES: tuple[Serves, ...] = (
@@ -60,10 +61,11 @@ class Emulator:
 
     url: what a client takes as its endpoint. origin: the same without the path; files are uploaded and played there.
     accounts: SecretId to SecretKey; change it and the next call feels it. ceilings: the same by action; an action's own
-    `rate` where it has none.
+    `rate` where it has none. faults: what goes wrong, to be set and cleared. admin_url: where a tester may ask, "" for
+    nowhere.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, *, admin_url: str = "") -> None:
         self.service = service
         self.settings = service.settings
         self.accounts = {service.settings.secret_id: service.settings.secret_key}
@@ -72,6 +74,8 @@ class Emulator:
         self.queue = service.queue
         self.audit = service.audit
         self.clock = service.clock
+        self.faults = service.faults
+        self.admin_url = admin_url
         self.origin = service.origin
         self.url = f"{service.origin}{PATH}"
 
@@ -100,39 +104,51 @@ class Emulator:
         *,
         settings: Settings | None = None,
         state_file: Path | None = None,
+        admin: tuple[str, int] | None = None,
         watch: Callable[[Call], None] = lambda _: None,
         wall: Callable[[], float] = time.time,
     ) -> AsyncGenerator["Emulator"]:
         """Listen until the block ends; then open calls are cut off and nothing is left behind.
 
         port: 0 takes a free one. state_file: where the account is loaded from at the start and saved to at the end, the
-        bytes of its files beside it; None: it lives as long as the block. watch: is shown every call when it has ended.
-        wall: Unix seconds, for the Timestamp of calls and the start of the emulator's clock. ConfigError when the state
-        cannot be read, OSError when the port is taken.
+        bytes of its files beside it; None: it lives as long as the block. admin: host and port of the admin address,
+        None: there is none. watch: is shown every call when it has ended. wall: Unix seconds, for the Timestamp of
+        calls and the start of the emulator's clock. ConfigError when the state cannot be read, OSError when a port is
+        taken.
         """
         saved = await asyncio.to_thread(load, state_file) if state_file else None
         async with AsyncExitStack() as stack:
-            listener = stack.enter_context(
-                socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-            )
+            listener = stack.enter_context(_listener(host, port))
+            admin_listener = stack.enter_context(_listener(*admin)) if admin else None
             folder = _folder(stack, state_file)
             service = _service(
                 settings or Settings(), saved, folder=folder, origin=_origin(listener), watch=watch, wall=wall
             )
-            emulator = Emulator(service)
+            admin_url = f"{_origin(admin_listener)}/admin" if admin_listener else ""
+            emulator = Emulator(service, admin_url=admin_url)
             if state_file:
                 stack.push_async_callback(_save, service, state_file)
-            # A call whose client hangs up is cancelled, so that a poll takes no event with it.
-            runner = web.AppRunner(_app(emulator, wall), access_log=None, handler_cancellation=True, shutdown_timeout=0)
-            stack.push_async_callback(runner.cleanup)
-            await runner.setup()
-            await web.SockSite(runner, listener).start()
+            door = await stack.enter_async_context(_door(emulator))
+            await _open(stack, _app(emulator, door), listener)
+            if admin_listener:
+                await _open(stack, Admin(service).app(), admin_listener)
             stack.callback(service.hold.close)
             stack.callback(service.clock.close)
-            tasks.resume(service)
-            library.expire(service, *service.state.files.values())
-            service.hold.wake()
+            snapshot.resume(service)
             yield emulator
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+async def _open(stack: AsyncExitStack, app: web.Application, listener: socket.socket) -> None:
+    """Answer what comes to this socket, until the stack unwinds."""
+    # A call whose client hangs up is cancelled, so that a poll takes no event with it.
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+    stack.push_async_callback(runner.cleanup)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
 
 
 def _origin(listener: socket.socket) -> str:
@@ -160,12 +176,14 @@ def _service(
 ) -> Service:
     chance = random.Random(settings.seed)  # noqa: S311  # ids and tokens of nothing that is worth stealing
     state = saved.state if saved else State()
+    faults = Faults(settings.faults)
     queue = Queue(
         batch=settings.batch,
         handle_life=settings.handle_life,
         return_after=settings.return_after,
         partial=settings.partial_confirm,
         last_handle=saved.handle if saved else chance.randrange(10**15, 10**16 // 2),
+        faults=faults,
     )
     for event in saved.events if saved else ():
         queue.put(event.encode())
@@ -180,33 +198,39 @@ def _service(
         hold=Hold(queue),
         audit=Audit(queue, watch=watch),
         chance=chance,
+        wall=Wall(wall),
+        faults=faults,
     )
 
 
-def _app(emulator: Emulator, wall: Callable[[], float]) -> web.Application:
+def _door(emulator: Emulator) -> Door:
     service = emulator.service
     served: Served = {action: partial(serve, service) for family in FAMILIES for action, serve in family.items()}
     rates = {action.__name__: action.rate for action in served}
-    door = Door(
+    return Door(
         served,
         guard=Guard(emulator.accounts, token=service.settings.token),
         ceilings=Ceilings(lambda action: emulator.ceilings.get(action, rates[action])),
         audit=service.audit,
-        wall=wall,
+        wall=service.wall,
+        faults=service.faults,
+        step=service.step,
     )
+
+
+def _app(emulator: Emulator, door: Door) -> web.Application:
+    service = emulator.service
     app = web.Application()
     app.router.add_get(PATH, door.answer, allow_head=False)
     app.router.add_post(PATH, door.answer)
     Depot(service).add_to(app)
     Pictures(service).add_to(app)
-    CosXml(service, emulator.accounts, wall=wall).add_to(app)
+    CosXml(service, emulator.accounts, wall=service.wall).add_to(app)
     return app
 
 
 async def _save(service: Service, file: Path) -> None:
-    events = tuple(event.content.decode() for event in service.queue)
-    saved = Saved(VERSION, service.clock.now(), service.queue.last_handle, events, service.state)
-    await asyncio.to_thread(save, saved, file)
+    await asyncio.to_thread(save, snapshot.taken(service), file)
 
 
 async def run(

@@ -9,8 +9,9 @@ import orjson
 
 from vodworker.api.action import Action, Reply
 from vodworker.emulator.audit import Audit
-from vodworker.emulator.clock import Clock
+from vodworker.emulator.clock import Clock, Wall
 from vodworker.emulator.hold import Hold
+from vodworker.emulator.mischief import Faults
 from vodworker.emulator.queue import Queue
 from vodworker.emulator.settings import Settings
 from vodworker.emulator.state import Json, State
@@ -21,7 +22,10 @@ FIRST_FILE = 5285890780000000000  # file ids are 17 to 20 digits
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What every served action works on. origin: the address under which uploads go and files are played."""
+    """What every served action works on. origin: the address under which uploads go and files are played.
+
+    wall: the time that the Timestamp of calls is held against; clock: the time that tasks live on.
+    """
 
     settings: Settings
     origin: str
@@ -32,15 +36,25 @@ class Service:
     hold: Hold
     audit: Audit
     chance: random.Random
+    wall: Wall
+    faults: Faults
 
     def emit(self, kind: str, data: Json) -> None:
-        """Queue an event of this type."""
-        self.put({"version": "4.0", "eventType": kind, "data": data})
+        """Queue an event of this type, if no fault loses it."""
+        if not self.faults.loses(kind):
+            self.put({"version": "4.0", "eventType": kind, "data": data})
 
     def put(self, content: Mapping[str, object]) -> None:
         """Queue an event of any content, and wake a poll that waits for one."""
         self.queue.put(orjson.dumps(content))
         self.hold.wake()
+
+    def step(self, clock: str, seconds: float) -> None:
+        """Let a clock jump: "tasks", or "timestamp" for the wall's."""
+        if clock == "tasks":
+            self.clock.step(seconds)
+        else:
+            self.wall.skew += seconds
 
     @property
     def bucket(self) -> str:

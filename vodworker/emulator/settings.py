@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from vodworker.emulator.faults import Plan
+
 
 class Empty(Enum):
     """What PullEvent answers when nothing came within the hold; all three were seen in the wild."""
@@ -29,6 +31,7 @@ class Settings:
     signed_places: whether ApplyUpload signs for the store's JSON interface; newer replies leave uploads to its XML one.
     seed: of the ids; None makes others at each start.
     app_id: the account's number, a part of many names.
+    faults: what shall go wrong from the start.
     """
 
     secret_id: str = "test-secret-id"  # noqa: S105  # as the next
@@ -47,3 +50,4 @@ class Settings:
     signed_places: bool = True
     seed: int | None = None
     app_id: int = 1250000001
+    faults: Plan = field(default_factory=Plan)
