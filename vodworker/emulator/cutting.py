@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vodworker.emulator.footage import digest, joined, piece
 from vodworker.emulator.kind import Kind, ended, told, usable
-from vodworker.emulator.library import add
+from vodworker.emulator.library import PLAYLIST, add
 from vodworker.emulator.refusal import ILLEGAL, Refusal
 from vodworker.emulator.service import Service
 from vodworker.emulator.state import Footage, Json, Step, Task, Video
@@ -45,6 +45,7 @@ def assemble(service: Service, task: Task, step: Step, pieces: Sequence[Piece], 
         ),
         md5=digest(task.id, container, *(video.md5 for video in videos)),
         shows=joined(shown),
+        part=PLAYLIST if container == "m3u8" else None,
     )
 
 

@@ -10,7 +10,7 @@ from vodworker.emulator.service import Service
 from vodworker.emulator.state import Footage, Json, Video
 from vodworker.media import FINISH
 
-ENDINGS = {"m3u8": "playlist.f6.m3u8"}  # the name of a file in its folder: f0 and its container, but for playlists
+PLAYLIST = "playlist.f6.m3u8"  # what the service calls the playlists that it makes
 
 
 def add(
@@ -22,12 +22,13 @@ def add(
     md5: str,
     shows: Footage,
     file_id: str | None = None,
+    part: str | None = None,
     cover: str = "",
     class_id: int = 0,
     tags: tuple[str, ...] = (),
     stream: str = "",
 ) -> Video:
-    """A new file; `file_id` when it was promised before."""
+    """A new file; `file_id` when it was promised before. part: the end of its address, f0 and its container if None."""
     file_id = file_id or service.new_file_id()
     folder = f"{service.origin}{service.folder(file_id)}"
     now = service.clock.now()
@@ -36,7 +37,7 @@ def add(
         name=name,
         container=container,
         folder=folder,
-        url=f"{folder}/{ENDINGS.get(container, f'f0.{container}')}",
+        url=f"{folder}/{part or f'f0.{container}'}",
         size=size,
         md5=md5,
         footage=shows,

@@ -1,7 +1,5 @@
 """Serves transcode templates: the service's presets, which nobody can change, and up to 16 of the account's own."""
 
-from typing import Any
-
 from pydantic import ValidationError
 
 from vodworker.api.action import said
@@ -13,9 +11,6 @@ from vodworker.api.templates import (
     NewTemplate,
     QueryTranscodeTemplate,
     QueryTranscodeTemplateList,
-    TemplateFound,
-    TemplateList,
-    TranscodeTemplate,
     UpdateTranscodeTemplate,
 )
 from vodworker.emulator.presets import MASTER, PRESETS, as_asked
@@ -38,15 +33,23 @@ async def create_template(service: Service, call: CreateTranscodeTemplate) -> Ne
 
 
 def _asked(call: CreateTranscodeTemplate | UpdateTranscodeTemplate) -> Json:
-    return call.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"definition"})
+    return _numbered(call.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"definition"}))
 
 
-async def query_list(service: Service, _: QueryTranscodeTemplateList) -> TemplateList:
+def _numbered(asked: Json) -> Json:
+    """The same with 1 and 0 for true and false, as the service tells them."""
+    return {
+        name: _numbered(value) if isinstance(value, dict) else int(value) if isinstance(value, bool) else value
+        for name, value in asked.items()
+    }
+
+
+async def query_list(service: Service, _: QueryTranscodeTemplateList) -> Json:
     """The presets, then the account's own."""
-    return TemplateList(data=tuple(_all(service).values()))
+    return {"data": list(_all(service).values())}
 
 
-def _all(service: Service) -> dict[int, TranscodeTemplate]:
+def _all(service: Service) -> dict[int, Json]:
     presets = {
         number: _told(Template(number, as_asked(preset), MADE, MADE), preset=True)
         for number, preset in sorted(PRESETS.items())
@@ -55,8 +58,8 @@ def _all(service: Service) -> dict[int, TranscodeTemplate]:
     return presets | {one.definition: _told(one) for one in service.state.transcode_templates.values()}
 
 
-def _told(template: Template, *, preset: bool = False) -> TranscodeTemplate:
-    common: dict[str, Any] = {"name": "", "comment": "", "isFiltrateVideo": 0, "isFiltrateAudio": 0}
+def _told(template: Template, *, preset: bool = False) -> Json:
+    common = {"name": "", "comment": "", "isFiltrateVideo": 0, "isFiltrateAudio": 0}
     facts = {
         "definition": template.definition,
         "createTime": int(template.created),
@@ -64,13 +67,13 @@ def _told(template: Template, *, preset: bool = False) -> TranscodeTemplate:
         "onPremise": int(preset),
         "status": 0,
     }
-    return TranscodeTemplate.model_validate(common | template.asked | facts)
+    return common | template.asked | facts
 
 
-async def query(service: Service, call: QueryTranscodeTemplate) -> TemplateFound:
+async def query(service: Service, call: QueryTranscodeTemplate) -> Json:
     """One template, of either kind."""
     if found := _all(service).get(call.definition):
-        return TemplateFound(data=found)
+        return {"data": found}
     raise Refusal(MISSING_TEMPLATE, f"there is no template {call.definition}")
 
 

@@ -1,21 +1,27 @@
 """Serves uploads: a place in the store is promised, and what was sent there becomes a file of the library."""
 
+import re
 from dataclasses import replace
 
 from vodworker.api.upload import (
     ApplyUpload,
     CommittedUpload,
     CommitUpload,
+    MultiPullVodFile,
+    Pull,
+    PullTask,
+    PullTasks,
     StoragePlace,
     StoredFile,
     UploadSession,
 )
-from vodworker.emulator import library, tasks
+from vodworker.emulator import library, pull, tasks
 from vodworker.emulator.flow import preset_steps
 from vodworker.emulator.footage import footage
-from vodworker.emulator.refusal import MISSING_OBJECT, SESSION_KEY, Refusal
+from vodworker.emulator.refusal import MISSING_OBJECT, NO_WATERMARK, SESSION_KEY, TOO_MANY_PULLS, Refusal
 from vodworker.emulator.service import Serves, Service
-from vodworker.emulator.state import Upload
+from vodworker.emulator.state import Step, Upload
+from vodworker.media import FINISH
 
 MEMORY = 24 * 3600.0  # how long a session may be committed: a choice, facts are silent
 
@@ -71,6 +77,8 @@ async def commit_upload(service: Service, call: CommitUpload) -> CommittedUpload
 
 def _enter(service: Service, upload: Upload) -> None:
     stored = service.storage[upload.video_path]
+    recorded = RECORDED.search(upload.name)
+    stream = recorded[1] if recorded else ""
     video = library.add(
         service,
         name=upload.name,
@@ -80,6 +88,7 @@ def _enter(service: Service, upload: Upload) -> None:
         shows=footage(stored.md5, name=upload.name),
         file_id=upload.file_id,
         cover=f"{service.origin}{upload.cover_path}" if upload.cover_path else "",
+        stream=stream,
     )
     told = {
         "fileId": video.id,
@@ -87,15 +96,18 @@ def _enter(service: Service, upload: Upload) -> None:
         "fileUrl": video.url,
         "coverUrl": video.cover,
         "author": "",
-        "sourceType": "ServerUpload",
+        "sourceType": "Record" if stream else "ServerUpload",
         "sourceContext": "",
-        "streamId": "",
+        "streamId": stream,
     }
     if upload.procedure:
         steps = preset_steps(upload.procedure)
         task_id = f"{service.settings.app_id}-mango"
         told["procedureTaskId"] = tasks.start(service, "procedure", steps, task_id=task_id, file_id=video.id).id
     service.emit("NewFileUpload", told)
+
+
+RECORDED = re.compile(r"record-(\w{1,64})")  # there is no live system here: a file with such a name is its recording
 
 
 def _forget(service: Service) -> None:
@@ -105,4 +117,35 @@ def _forget(service: Service) -> None:
         del uploads[oldest.key]
 
 
-SERVES: Serves = {ApplyUpload: apply_upload, CommitUpload: commit_upload}
+async def multi_pull_vod_file(service: Service, call: MultiPullVodFile) -> PullTasks:
+    """Start a task for each file, all of them or none."""
+    for one in call.pullset:
+        library.check_class(service, one.class_id)
+        if one.watermark and not service.state.watermark_templates:
+            raise Refusal(NO_WATERMARK, "a watermark is asked for, and there is none")
+    running = sum(task.kind == "pull" and task.status != FINISH for task in service.state.tasks.values())
+    if running + len(call.pullset) > PULLS:
+        raise Refusal(TOO_MANY_PULLS, f"{running} files are being pulled, and {PULLS} at once is all")
+    return PullTasks(data=tuple(_pulled(service, one) for one in call.pullset))
+
+
+PULLS = 1000  # at once: the service has such a limit, and does not say which
+
+
+def _pulled(service: Service, one: Pull) -> PullTask:
+    file_id = service.new_file_id()
+    steps: tuple[Step, ...] = (pull.pull_step(one.url, one.file_name, one.file_md5),)
+    if one.screenshot and not one.transcode:
+        steps = (*steps, Step("SampleSnapshot", {"definition": 10}))
+    detail = pull.detail(file_id, class_id=one.class_id, tags=tuple(one.tags or ()))
+    if one.transcode:
+        detail["then"] = {"screenshot": one.screenshot, "watermark": one.watermark}
+    task = tasks.start(service, "pull", steps, task_id="pull", file_id=file_id, detail=detail)
+    return PullTask(source_url=one.url, file_id=file_id, file_name=one.file_name, vod_task_id=task.id)
+
+
+SERVES: Serves = {
+    ApplyUpload: apply_upload,
+    CommitUpload: commit_upload,
+    MultiPullVodFile: multi_pull_vod_file,
+}

@@ -13,12 +13,15 @@ from pathlib import Path
 from aiohttp import web
 
 from vodworker.emulator import (
+    serve_cdn,
     serve_classes,
     serve_events,
     serve_files,
     serve_keys,
+    serve_listing,
     serve_procedures,
     serve_processing,
+    serve_statistics,
     serve_tasks,
     serve_templates,
     serve_upload,
@@ -43,12 +46,15 @@ from vodworker.emulator.state import Saved, State, load, save
 from vodworker.emulator.storage import Storage
 
 FAMILIES: tuple[Serves, ...] = (
+    serve_cdn.SERVES,
     serve_classes.SERVES,
     serve_events.SERVES,
     serve_files.SERVES,
     serve_keys.SERVES,
+    serve_listing.SERVES,
     serve_procedures.SERVES,
     serve_processing.SERVES,
+    serve_statistics.SERVES,
     serve_tasks.SERVES,
     serve_templates.SERVES,
     serve_upload.SERVES,
