@@ -1,12 +1,14 @@
-"""What all tests share: how hard the property tests try."""
+"""What all tests share: how hard the property tests try, and a database server."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
 from hypothesis import settings
 from hypothesis import strategies as st
+
+from tests import postgresql
 
 # No deadline: two busy cores make a slow example out of any example; a test that hangs is ended by its own ten seconds.
 settings.register_profile("gate", max_examples=100, deadline=None, print_blob=True)
@@ -29,3 +31,10 @@ def logging_restored() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Generator[postgresql.Cluster]:
+    """A PostgreSQL for the tests of this process, each with a schema or a database of its own."""
+    with postgresql.cluster() as cluster:
+        yield cluster

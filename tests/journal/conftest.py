@@ -1,5 +1,6 @@
 """Stores to test: one conformance suite for the port, run on every adapter. A new adapter is one more `Place`."""
 
+import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -8,7 +9,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.postgresql import Cluster
 from vodworker.journal.port import Arrival, Entry, Store
+from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import open_sqlite
 
 
@@ -57,13 +60,33 @@ class SqlitePlace:
         return open_sqlite(":memory:", now=self.clock)
 
 
-ADAPTERS: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace}
+class PostgresPlace:
+    """A schema of the test's own."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.clock = Clock()
+        self.url = cluster.url(schema=f"s{next(SCHEMAS)}")
+
+    def open(self, *, sole: bool = False) -> AbstractAsyncContextManager[Store]:  # noqa: ARG002  # there is no such
+        """The store in the schema, whoever else uses it."""
+        return open_postgres(self.url, now=self.clock, look=None, patient=False)
+
+    def brief(self) -> AbstractAsyncContextManager[Store]:
+        """The same: the server does not wait for its disk."""
+        return self.open()
+
+
+SCHEMAS = itertools.count(1)
+ADAPTERS: dict[str, Callable[[pytest.FixtureRequest], Place]] = {
+    "sqlite": lambda request: SqlitePlace(request.getfixturevalue("tmp_path")),
+    "postgres": lambda request: PostgresPlace(request.getfixturevalue("cluster")),
+}
 
 
 @pytest.fixture(params=ADAPTERS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest) -> Place:
     """Where the store of this test is."""
-    return ADAPTERS[request.param](tmp_path)
+    return ADAPTERS[request.param](request)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, record, states
 from vodworker.errors import JournalError
 from vodworker.journal.port import Store, Token
-from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Finished
 
 
@@ -45,15 +44,16 @@ class Gate(Clock):
 
 
 @pytest.fixture
-def gate() -> Gate:
+def gate(place: Place) -> Gate:
     """The gate in the store's way."""
-    return Gate()
+    place.clock = gate = Gate()
+    return gate
 
 
 @pytest.fixture
-async def held(gate: Gate) -> AsyncGenerator[Store]:
+async def held(place: Place, gate: Gate) -> AsyncGenerator[Store]:
     """A store behind the gate."""
-    async with open_sqlite(":memory:", now=gate) as store:
+    async with place.brief() as store:
         try:
             yield store
         finally:
@@ -165,7 +165,7 @@ async def test_what_was_asked_is_done(held: Store, gate: Gate, cancelled: Cancel
 @CANCELLED
 async def test_a_cancelled_failure_troubles_nobody(held: Store, gate: Gate, cancelled: Cancelled) -> None:
     """An error that nobody waits for is dropped, whatever would have been taken back."""
-    too_many = 2**70  # no SQLite number
+    too_many = 2**70  # more than a store's numbers
 
     await cancelled(held, gate, lambda store: store.claim({"h": too_many}, lease=60))
     await cancelled(held, gate, lambda store: store.show(too_many))
@@ -181,7 +181,7 @@ async def test_a_cancelled_claim_that_fails_has_nothing_to_give_back(held: Store
 
 async def test_closing_waits_for_what_is_taken_back(place: Place, gate: Gate) -> None:
     """A claim that is cancelled by the stop is given back before the store is closed."""
-    async with open_sqlite(":memory:", now=gate) as store:
+    async with place.brief() as store:
         await record(store, arrival("a"))
         gate.shut()
         async with asyncio.TaskGroup() as group:
@@ -195,9 +195,8 @@ async def test_closing_waits_for_what_is_taken_back(place: Place, gate: Gate) ->
 
 
 async def test_a_cancelled_close_closes(gate: Gate, place: Place) -> None:
-    """A second stop does not wait for what has not begun; what has, is done, and the file is closed."""
-    path = place.path  # type: ignore[attr-defined]  # only SQLite has a thread
-    async with open_sqlite(path, now=gate) as store:
+    """A second stop does not wait for what has not begun; what has, is done, and the store is closed."""
+    async with place.open() as store:
         gate.shut()
         async with asyncio.TaskGroup() as group:
             begun = group.create_task(store.record([arrival("a")]))
@@ -212,16 +211,15 @@ async def test_a_cancelled_close_closes(gate: Gate, place: Place) -> None:
             with suppress(asyncio.CancelledError):
                 await pending
             await asyncio.wait([begun, closing])
-    async with open_sqlite(path, now=gate) as store:
+    async with place.open() as store:
         events = (await store.counts())["events"]
 
     assert (1, True) == (events, pending.cancelled())
 
 
 async def test_nothing_is_taken_back_after_a_cancelled_close(gate: Gate, place: Place) -> None:
-    """What a cancelled claim got just before the file was closed is left to the end of its lease."""
-    path = place.path  # type: ignore[attr-defined]  # only SQLite has a thread
-    async with open_sqlite(path, now=gate) as store:
+    """What a cancelled claim got just before the store was closed is left to the end of its lease."""
+    async with place.open() as store:
         await record(store, arrival("a"))
         gate.shut()
         async with asyncio.TaskGroup() as group:
@@ -234,7 +232,7 @@ async def test_nothing_is_taken_back_after_a_cancelled_close(gate: Gate, place: 
             await asyncio.sleep(0)
             gate.open()
             await asyncio.wait([closing])
-    async with open_sqlite(path, now=gate) as store:
+    async with place.open() as store:
         left = await states(store)
         gate.advance(60)
 

@@ -1114,7 +1114,10 @@ async def test_a_discarded_event_is_forgotten_in_time(store: Store, clock: Clock
 
 # adopt, close, several at once
 
+SOLE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # the store that can have a sole user
 
+
+@SOLE
 async def test_a_new_daemon_adopts_what_a_dead_one_left(place: Place) -> None:
     """Running entries are due at once, their attempt counted: what kills its process does not do so for ever."""
     async with place.open(sole=True) as store:
@@ -1129,6 +1132,7 @@ async def test_a_new_daemon_adopts_what_a_dead_one_left(place: Place) -> None:
     assert [("a", 2), ("c", 2)] == [(*names([entry]), entry.attempt) for entry in again]
 
 
+@SOLE
 async def test_adopted_entries_go_behind_what_waits(place: Place, clock: Clock) -> None:
     """What may have killed its process does not come first again, so that the others get on."""
     async with place.open(sole=True) as store:
@@ -1143,6 +1147,7 @@ async def test_adopted_entries_go_behind_what_waits(place: Place, clock: Clock) 
     assert ["b", "a"] == order
 
 
+@SOLE
 async def test_an_adopted_entry_makes_way_for_a_redriven_one(place: Place) -> None:
     """The order of a key holds over a restart."""
     async with place.open(sole=True) as store:

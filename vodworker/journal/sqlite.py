@@ -206,7 +206,7 @@ def path_of(where: str | Path) -> str:
 class SqliteStore:
     """A `Store` in one SQLite file; `open_sqlite` makes it."""
 
-    def __init__(self, thread: Thread, *, name: str, sole: bool) -> None:
+    def __init__(self, thread: Thread[Connection], *, name: str, sole: bool) -> None:
         self._thread = thread
         self._ask = thread.ask
         self._name = name

@@ -9,28 +9,49 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from vodworker.errors import JournalError
-from vodworker.journal.file import File, Work
 
 T = TypeVar("T")
+C = TypeVar("C")  # a connection
+C_co = TypeVar("C_co", covariant=True)
+
+Work: TypeAlias = Callable[[C, float], T]  # what to do in a transaction, and at what time it is done
+
+
+class Medium(Protocol[C_co]):
+    """What a journal is written on: a file, or a server. For one thread alone."""
+
+    path: str  # how messages name it
+
+    def open(self) -> tuple[int, int]:
+        """Make it ready; returns the schema found and the one made."""
+        ...
+
+    def run(self, works: Sequence[Work[C_co, Any]]) -> list[Any]:
+        """Do the works in one transaction; returns the answer of each, an error in its place where one failed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it, in whatever state it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A work, where its asker waits, and what takes it back when the asker has gone: None, when it need not be."""
 
-    work: Work[Any]
+    work: Work[Any, Any]
     answer: "asyncio.Future[Any]"
-    undo: Callable[[Any], Work[None]] | None
+    undo: Callable[[Any], Work[Any, None]] | None
 
 
-class Thread:
-    """Asks a `File` from the event loop. A work that was asked for is done, whether or not its asker still waits."""
+class Thread(Generic[C]):
+    """Asks a `Medium` from the event loop. A work that was asked for is done, whether or not its asker still waits."""
 
-    def __init__(self, file: File) -> None:
-        self._file = file
+    def __init__(self, medium: Medium[C]) -> None:
+        self._medium = medium
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: list[Asked] = []
         self._idle = asyncio.Event()
@@ -39,20 +60,20 @@ class Thread:
         self._gone = False
 
     def __repr__(self) -> str:
-        return f"<Thread {self._file.path}, {len(self._pending)} waiting{', closed' * self._closed}>"
+        return f"<Thread {self._medium.path}, {len(self._pending)} waiting{', closed' * self._closed}>"
 
     async def open(self) -> tuple[int, int]:
-        """Open the file; returns the schema found and the one made."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._file.open)
+        """Open the medium; returns the schema found and the one made."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._medium.open)
 
-    async def ask(self, work: Work[T], *, undo: Callable[[T], Work[None]] | None = None) -> T:
+    async def ask(self, work: Work[C, T], *, undo: Callable[[T], Work[C, None]] | None = None) -> T:
         """The answer of a work, once it is on disk.
 
         `undo` makes a work that takes an answer back. It is done when the asker was cancelled and will never hear it,
         before anything that was asked later; a work that has not begun by then is not done at all.
         """
         if self._closed:
-            raise JournalError(f"{self._file.path} is closed")
+            raise JournalError(f"{self._medium.path} is closed")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._put(len(self._pending), Asked(work, answer, undo))
         heard = False
@@ -65,7 +86,7 @@ class Thread:
         return value
 
     async def close(self) -> None:
-        """Do what was asked, then close the file. Cancelled: what has not begun by now is not done."""
+        """Do what was asked, then close the medium. Cancelled: what has not begun by now is not done."""
         self._closed = True
         try:
             while not self._idle.is_set():  # what comes to an end may be taken back, and then it goes on
@@ -79,7 +100,7 @@ class Thread:
         for asked in self._pending:
             asked.answer.cancel()
         self._pending.clear()
-        closing = asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
+        closing = asyncio.get_running_loop().run_in_executor(self._executor, self._medium.close)
         self._executor.shutdown(wait=False)
         await closing
 
@@ -89,7 +110,7 @@ class Thread:
             self._idle.clear()
             asyncio.get_running_loop().call_soon(self._start)  # soon: who asks in the same turn is in the same group
 
-    def _take_back(self, undo: Callable[[T], Work[None]], value: T) -> None:
+    def _take_back(self, undo: Callable[[T], Work[C, None]], value: T) -> None:
         if not self._gone:
             nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             nobody.cancel()
@@ -102,7 +123,7 @@ class Thread:
             self._idle.set()
             return
         works = [asked.work for asked in group]
-        job = asyncio.get_running_loop().run_in_executor(self._executor, self._file.run, works)
+        job = asyncio.get_running_loop().run_in_executor(self._executor, self._medium.run, works)
         job.add_done_callback(partial(self._end, group))
 
     def _end(self, group: Sequence[Asked], job: "asyncio.Future[list[Any]]") -> None:

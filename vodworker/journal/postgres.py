@@ -1,0 +1,584 @@
+"""The journal in a PostgreSQL database: the whole port, for replicas on several machines. SQLite is its twin for one.
+
+How the tables keep replicas out of each other's way is told in `tables.py`; how verbs share a commit, in `thread.py`;
+what happens while the database is away, in `server.py`.
+"""
+
+import random as chance
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import blake2b
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from vodworker.journal import desk
+from vodworker.journal.port import (
+    COPY_SPAN,
+    STATES,
+    Arrival,
+    Claim,
+    Entry,
+    Filter,
+    Receipt,
+    Recorded,
+    Standing,
+    Token,
+)
+from vodworker.journal.server import Address, Server
+from vodworker.journal.session import Locked, Session, Work
+from vodworker.journal.tables import LOCKS
+from vodworker.journal.thread import Thread
+from vodworker.outcome import Again, Dead, Ending, Finished
+
+SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that nobody waits long behind it
+SOON = 0.001  # seconds: the least wait that is told, because a timer may fire early by about as much
+LOOK = 1.0  # seconds, half as long or half as long again: when to ask anew, because other replicas change things too
+
+PLACES = 1000  # an event's entries are numbered from its own number times this
+
+# record, mark
+FIND_COPIES = """
+SELECT id, body FROM waiting JOIN events ON id = event
+WHERE digest = ANY (%s) AND (sent IS NULL OR sent >= %s) ORDER BY event
+"""
+NUMBERS = "SELECT nextval('event_numbers') FROM generate_series(1, %s)"
+FIND_FRONTS = "SELECT lane FROM entries WHERE lane = ANY (%s) AND state IN ('ready', 'running')"
+ADD_EVENTS = """
+INSERT INTO events (id, recorded, type, key, body)
+SELECT id, %s, type, key, body
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS new (id, type, key, body)
+"""
+ADD_WAITING = "INSERT INTO waiting (event, digest) SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
+ADD_ENTRIES = """
+INSERT INTO entries (id, handler, key, lane, state, since, due)
+SELECT id, handler, key, lane, state, %s, %s
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS new (id, handler, key, lane, state)
+"""
+MARK_SENT = "UPDATE waiting SET sent = %s WHERE event = ANY (%s)"
+MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ANY (%s)"
+
+# claim, keep, settle, release
+DUE = """
+SELECT id, due FROM entries
+WHERE state = '{state}' AND entries.handler = room.handler AND due <= (SELECT now FROM asked)
+ORDER BY due, id LIMIT {most} FOR UPDATE SKIP LOCKED
+"""
+CLAIM = f"""
+WITH asked AS (SELECT %s::float8 AS now, %s::float8 AS lease),
+room AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS room (handler, most)),
+lost AS MATERIALIZED (
+    SELECT handler, true AS lost, found.* FROM room, LATERAL ({DUE.format(state="running", most="room.most")}) AS found
+),
+fresh AS MATERIALIZED (
+    SELECT handler, false AS lost, found.* FROM room, LATERAL (
+        {DUE.format(state="ready", most="room.most - (SELECT count(*) FROM lost WHERE lost.handler = room.handler)")}
+    ) AS found
+),
+taken AS (SELECT * FROM lost UNION ALL SELECT * FROM fresh)
+UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = attempt + 1, fence = fence + 1
+FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
+WHERE entries.id = taken.id
+RETURNING taken.lost, taken.due,
+    entries.id, events.id, entries.handler, entries.key, body, attempt, fence, now - recorded
+"""
+NEXT_DUE = """
+SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
+    SELECT min(due) AS due FROM entries WHERE state = 'ready' AND entries.handler = room.handler AND due > now
+    UNION ALL
+    SELECT min(due) FROM entries WHERE state = 'running' AND entries.handler = room.handler AND due > now
+) AS next
+"""
+KEEP = """
+UPDATE entries SET due = %s FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
+WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running' RETURNING entries.id
+"""
+END = "UPDATE entries SET state = %s, since = %s, why = %s WHERE id = %s AND fence = %s AND state = 'running'"
+AGAIN = """
+UPDATE entries SET state = 'ready', since = %s, due = %s, why = %s WHERE id = %s AND fence = %s AND state = 'running'
+"""
+RELEASE = f"""
+UPDATE entries SET state = 'ready', since = now, attempt = attempt - 1, due = least(now, recorded)
+FROM (SELECT %s::float8 AS now) AS asked, events
+WHERE entries.id = %s AND fence = %s AND state = 'running' AND events.id = entries.id / {PLACES}
+"""
+STEP_BACK = """
+UPDATE entries SET state = 'blocked' WHERE lane = %s AND state = 'ready'
+AND id > (SELECT min(id) FROM entries WHERE lane = %s AND state = 'blocked')
+"""
+STEP_UP = """
+UPDATE entries SET state = 'ready' WHERE id = (SELECT min(id) FROM entries WHERE lane = %s AND state = 'blocked')
+AND NOT EXISTS (SELECT FROM entries WHERE lane = %s AND state IN ('ready', 'running'))
+"""
+
+# sweep
+FIND_OLD = f"""
+SELECT id, recorded, CASE WHEN recorded < horizon THEN NOT EXISTS (
+    SELECT FROM entries WHERE entries.id BETWEEN events.id * {PLACES} AND events.id * {PLACES} + {PLACES - 1}
+    AND (state NOT IN ('done', 'discarded') OR since >= horizon)
+) AND NOT EXISTS (
+    SELECT FROM waiting WHERE event = events.id AND (sent IS NULL OR sent >= span)
+) END
+FROM events, (SELECT %s::float8 AS horizon, %s::float8 AS span) AS asked WHERE id > %s ORDER BY id LIMIT {SWEEP_STEP}
+"""
+DROP_EVENTS = "DELETE FROM events WHERE id = ANY (%s)"
+DROP_ENTRIES, DROP_CALLS = (
+    f"""
+    DELETE FROM {table} USING unnest(%s::bigint[]) AS over (event)
+    WHERE {table}.{entry} BETWEEN over.event * {PLACES} AND over.event * {PLACES} + {PLACES - 1}
+    """
+    for table, entry in (("entries", "id"), ("calls", "entry"))
+)
+COUNT_OPEN = """
+SELECT (SELECT count(*) FROM entries WHERE state IN ('ready', 'running'))
+     + (SELECT count(*) FROM entries WHERE state = 'blocked')
+"""
+
+# tokens
+DROP_BACK = "DELETE FROM tokens WHERE action = %s AND back <= %s"
+COUNT_OUT = "SELECT count(*) FROM tokens WHERE action = %s AND back > %s"
+ADD_OUT = "INSERT INTO tokens (action, taken, back) VALUES (%s, %s, %s) RETURNING id"
+NEXT_BACK = "SELECT back FROM tokens WHERE action = %s ORDER BY back LIMIT 1 OFFSET %s"
+SET_BACK = """
+INSERT INTO tokens (id, action, taken, back) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET back = excluded.back
+"""
+DROP_OUT = "DELETE FROM tokens WHERE id = %s"
+
+# calls
+FIND_CALL = "SELECT reply, %s - made FROM calls WHERE entry = %s AND digest = %s"
+ADD_CALL = """
+INSERT INTO calls (entry, digest, identity, action, request, made) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (entry, digest) DO NOTHING
+"""
+KEEP_REPLY = "UPDATE calls SET reply = %s, task = %s, replied = %s WHERE entry = %s AND digest = %s"
+DROP_CALL = "DELETE FROM calls WHERE entry = %s AND digest = %s"
+FIND_TASKS = "SELECT task FROM calls WHERE task = ANY (%s)"
+COUNT_DOUBTFUL = "SELECT count(*) FROM calls WHERE action = %s AND reply IS NULL"
+DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = %s AND reply IS NULL"
+
+# the desk
+COUNT_KEPT = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM entries), (SELECT count(*) FROM waiting)"
+COUNT_STATE = """
+SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY state
+UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
+UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('dead', 'discarded') GROUP BY state
+"""
+ROWS = f"""
+SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
+    SELECT ahead.id / {PLACES} FROM entries AS ahead
+    WHERE ahead.lane = entries.lane AND ahead.state IN ('ready', 'running')
+)
+FROM entries JOIN events ON events.id = entries.id / {PLACES}
+"""
+ROWS_WHERE = {"type": "type = %s", "key": "entries.key = %s", "handler": "handler = %s"}
+ROWS_STATE = {state: f"state = '{state}'" for state in STATES} | {"open": "state IN ('blocked', 'ready', 'running')"}
+SHOW_EVENT = """
+SELECT id, type, key, recorded, body, event IS NOT NULL, sent FROM events LEFT JOIN waiting ON event = id WHERE id = %s
+"""
+SHOW_CALLS = """
+SELECT entry, handler, identity, action, request, reply, made FROM calls JOIN entries ON entries.id = entry
+WHERE entry BETWEEN %s AND %s ORDER BY calls.id
+"""
+SHOW_ENTRIES = f"{ROWS} WHERE entries.id BETWEEN %s AND %s ORDER BY entries.id"
+FIND_KEYS = "SELECT key FROM entries WHERE id = ANY (%s)"
+REDRIVE = """
+UPDATE entries SET state = CASE key WHEN '' THEN 'ready' ELSE 'blocked' END, since = %s, due = %s, attempt = 0
+WHERE id = %s AND state = 'dead' RETURNING lane
+"""
+DISCARD = """
+UPDATE entries SET state = 'discarded', since = now, why = %s FROM (SELECT %s::float8 AS now) AS asked
+WHERE id = %s AND (state IN ('blocked', 'ready', 'dead') OR state = 'running' AND due <= now) RETURNING lane
+"""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_postgres(
+    url: str,
+    *,
+    patient: bool = True,
+    now: Callable[[], float] | None = None,
+    look: float | None = LOOK,
+    random: Callable[[], float] = chance.random,
+) -> AsyncGenerator["PostgresStore"]:
+    """The journal in this database, made when there is none, for as long as the block lasts.
+
+    url: libpq's, `postgresql://user@host/name`, and with `?schema=` one of several journals in a database.
+    patient: wait while the database is away; False: fail then. now: replaces the database's clock. look: seconds
+    after which to look for what other replicas did, about; None: there are none. Raises a `JournalError` that says
+    what to do.
+    """
+    server = Server(Address.of(url), patient=patient, random=random, now=now)
+    thread = Thread(server)
+    began = perf_counter()
+    try:
+        found, made = await thread.open()
+        if found not in (0, made):
+            log.info("journal.migrated", journal=server.path, version=made, took=round(perf_counter() - began, 3))
+        yield PostgresStore(server, thread, look=look, random=random)
+    finally:
+        server.hurry()
+        await thread.close()
+
+
+class PostgresStore:
+    """A `Store` in a PostgreSQL database; `open_postgres` makes it."""
+
+    def __init__(
+        self, server: Server, thread: Thread[Session], *, look: float | None, random: Callable[[], float]
+    ) -> None:
+        self._server = server
+        self._thread = thread
+        self._ask = thread.ask
+        self._look = look
+        self._random = random
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self._server.path}>"
+
+    async def close(self) -> None:
+        """See `Store`; leaving the block of `open_postgres` does the same. An absent database is not waited for."""
+        self._server.hurry()
+        await self._thread.close()
+
+    async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """See `Journal`."""
+        locks = frozenset(_lock(_text(arrival.key) or arrival.body) for arrival in arrivals)
+        return await self._ask(Locked(locks, lambda db, now: _record(db, now, arrivals)))
+
+    async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
+        """See `Journal`."""
+        if accepted:
+            await self._ask(lambda db, _: db.do(MARK_ACCEPTED, [*events]))
+        else:
+            await self._ask(lambda db, now: db.do(MARK_SENT, now, [*events]))
+
+    async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
+        """See `Journal`. Cancelled, it releases what it took."""
+        room = {handler: most for handler, most in free.items() if most > 0}
+        if not room:
+            return Claim((), None)
+        claim = await self._ask(
+            lambda db, now: _claim(db, now, room, lease), undo=lambda claim: _releasing(claim.entries)
+        )
+        return replace(claim, wait=self._soon(claim.wait))
+
+    async def keep(self, entries: Sequence[Entry], *, lease: float) -> list[Entry]:
+        """See `Journal`."""
+
+        def work(db: Session, now: float) -> list[Entry]:
+            kept = db.rows(KEEP, now + lease, [entry.id for entry in entries], [entry.fence for entry in entries])
+            return [entry for entry in entries if (entry.id,) not in kept]
+
+        return await self._ask(work)
+
+    async def settle(self, entry: Entry, ending: Ending) -> bool:
+        """See `Journal`."""
+        return await self._ask(Locked(_locks([entry.key]), lambda db, now: _settle(db, now, entry, ending)))
+
+    async def release(self, entries: Sequence[Entry]) -> None:
+        """See `Journal`."""
+        await self._ask(_releasing(entries))
+
+    async def sweep(self, *, keep: float) -> int:
+        """See `Journal`. Each step is a transaction of its own, and other works get their turn in between."""
+        began = perf_counter()
+        events = 0
+        last: int | None = 0
+        while last is not None:
+            forgotten, last = await self._ask(_sweeping(keep, after=last))
+            events += forgotten
+        (open_entries,) = await self._ask(lambda db, _: db.one(COUNT_OPEN))
+        if events:
+            log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
+        return int(open_entries)
+
+    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
+        """See `Tokens`. Cancelled, it puts the token back."""
+        answer = await self._ask(
+            Locked(frozenset({_lock(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold)),
+            undo=lambda answer: _giving(answer, rest=0.0),
+        )
+        return answer if isinstance(answer, Token) else self._soon(answer) or answer
+
+    async def give(self, token: Token, *, rest: float) -> None:
+        """See `Tokens`."""
+        await self._ask(_giving(token, rest=rest))
+
+    async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
+        """See `Tokens`."""
+
+        def work(db: Session, now: float) -> dict[str, int]:
+            return {action: max(0, limit - db.one(COUNT_OUT, action, now)[0]) for action, limit in limits.items()}
+
+        return await self._ask(work)
+
+    async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
+        """See `Calls`."""
+        found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, entry.id, _digest(identity)))
+        return Recorded(reply=found[0][0], age=found[0][1]) if found else None
+
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
+        """See `Calls`."""
+        call = (entry.id, _digest(identity), _text(identity), action, request)
+        await self._ask(lambda db, now: db.do(ADD_CALL, *call, now))
+
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
+        """See `Calls`."""
+        started = _text(task) or None
+        await self._ask(lambda db, now: db.do(KEEP_REPLY, reply, started, now, entry.id, _digest(identity)))
+
+    async def withdraw(self, entry: Entry, *, identity: str) -> None:
+        """See `Calls`."""
+        await self._ask(lambda db, _: db.do(DROP_CALL, entry.id, _digest(identity)))
+
+    async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
+        """See `Calls`."""
+        named = {_text(task): task for task in tasks}
+
+        def work(db: Session, _: float) -> Standing:
+            claimed = frozenset(named[task] for (task,) in db.rows(FIND_TASKS, [*named]))
+            return Standing(claimed, db.one(COUNT_DOUBTFUL, action)[0])
+
+        return await self._ask(work)
+
+    async def adopt(self) -> int:
+        """See `Store`. Nothing is adopted: nobody can tell who is dead before the leases do."""
+        return 0
+
+    async def counts(self) -> dict[str, int]:
+        """See `Desk`."""
+        return await self._ask(_counts)
+
+    async def list(self, which: Filter) -> list[dict[str, Any]]:
+        """See `Desk`."""
+        return await self._ask(lambda db, now: _list(db, now, which))
+
+    async def show(self, event_id: int) -> dict[str, Any] | None:
+        """See `Desk`."""
+        return await self._ask(lambda db, now: _show(db, now, event_id))
+
+    async def redrive(self, entry_ids: Sequence[int]) -> int:
+        """See `Desk`."""
+        locks = await self._locks_of(entry_ids)
+        return await self._ask(Locked(locks, lambda db, now: sum(_redrive(db, now, entry) for entry in entry_ids)))
+
+    async def discard(self, entry_ids: Sequence[int], *, why: str) -> int:
+        """See `Desk`."""
+        locks = await self._locks_of(entry_ids)
+        reason = _text(why)
+        return await self._ask(
+            Locked(locks, lambda db, now: sum(_discard(db, now, entry, reason) for entry in entry_ids))
+        )
+
+    def _soon(self, wait: float | None) -> float | None:
+        """The wait, but no longer than until it is time to look what other replicas did."""
+        if self._look is None:
+            return wait
+        look = self._look * (0.5 + self._random())
+        return look if wait is None else min(wait, look)
+
+    async def _locks_of(self, entry_ids: Sequence[int]) -> frozenset[int]:
+        return _locks(key for (key,) in await self._ask(lambda db, _: db.rows(FIND_KEYS, [*entry_ids])))
+
+
+def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    digests = {arrival.body: _digest(arrival.body) for arrival in arrivals}
+    copies = db.rows(FIND_COPIES, [*digests.values()], now - COPY_SPAN)
+    known: dict[bytes, int] = {body: event for event, body in copies if body in digests}  # the newest of several
+    numbers = (number for (number,) in db.rows(NUMBERS, len(digests) - len(known)))
+    receipts: list[Receipt] = []
+    events: list[tuple[int, str, str, bytes]] = []
+    waiting: list[tuple[int, int]] = []
+    entries: list[tuple[int, str, str, int | None]] = []
+    for arrival in arrivals:
+        copy = arrival.body in known
+        event = known[arrival.body] if copy else next(numbers)
+        receipts.append(Receipt(event, copy=copy))
+        if copy:
+            continue
+        known[arrival.body] = event
+        key = _text(arrival.key)
+        events.append((event, _text(arrival.type), key, arrival.body))
+        waiting.append((event, digests[arrival.body]))
+        for entry, handler in enumerate(arrival.handlers, start=event * PLACES):
+            entries.append((entry, handler, key, _lane(handler, key)))
+    db.each(ADD_EVENTS, events, now)
+    db.each(ADD_WAITING, waiting)
+    states = _states(db, [lane for *_, lane in entries])
+    db.each(ADD_ENTRIES, [(*entry, state) for entry, state in zip(entries, states, strict=True)], now, now)
+    return receipts
+
+
+def _states(db: Session, lanes: Sequence[int | None]) -> list[str]:
+    """The first entry of a lane that has no other is ready, those behind it are blocked."""
+    busy = {lane for (lane,) in db.rows(FIND_FRONTS, [lane for lane in lanes if lane is not None])}
+    states: list[str] = []
+    for lane in lanes:
+        states.append("blocked" if lane in busy else "ready")
+        busy |= {lane} - {None}
+    return states
+
+
+def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Claim:
+    order = {handler: place for place, handler in enumerate(free)}
+    taken: list[tuple[bool, float, Entry]] = [
+        (lost, due, Entry(*entry)) for lost, due, *entry in db.rows(CLAIM, now, lease, [*free], [*free.values()])
+    ]
+    taken.sort(key=lambda it: (order[it[2].handler], not it[0], it[1], it[2].id))
+    (due,) = db.one(NEXT_DUE, [*free], now)
+    return Claim(tuple(entry for *_, entry in taken), None if due is None else max(SOON, due - now))
+
+
+def _settle(db: Session, now: float, entry: Entry, ending: Ending) -> bool:
+    match ending:
+        case Finished():
+            done = db.do(END, "done", now, "", entry.id, entry.fence)
+        case Dead(why):
+            done = db.do(END, "dead", now, _text(why), entry.id, entry.fence)
+        case Again(after, why):
+            done = db.do(AGAIN, now, now + after, _text(why), entry.id, entry.fence)
+    if done:
+        _move_up(db, _lane(entry.handler, entry.key))
+    return bool(done)
+
+
+def _releasing(entries: Sequence[Entry]) -> Work[None]:
+    def work(db: Session, now: float) -> None:
+        for entry in entries:
+            if db.do(RELEASE, now, entry.id, entry.fence):
+                _move_up(db, _lane(entry.handler, entry.key))
+
+    return Locked(_locks(entry.key for entry in entries), work)
+
+
+def _move_up(db: Session, lane: int | None) -> None:
+    """Let the first unfinished entry of a lane be ready, unless one is running."""
+    if lane is not None:
+        db.do(STEP_BACK, lane, lane)  # one that came to its turn while the first one was dead
+        db.do(STEP_UP, lane, lane)
+
+
+def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
+    """Look at the next events after this one: how many were forgotten, and which was the last, None: no older ones."""
+
+    def work(db: Session, now: float) -> tuple[int, int | None]:
+        horizon = now - keep
+        looked = db.rows(FIND_OLD, horizon, now - COPY_SPAN, after)
+        old = [(event, over) for event, recorded, over in looked if recorded < horizon]
+        over = [event for event, over in old if over]
+        for statement in (DROP_CALLS, DROP_ENTRIES, MARK_ACCEPTED, DROP_EVENTS):
+            db.do(statement, over)
+        return len(over), old[-1][0] if old and len(old) == len(looked) else None
+
+    return Locked(frozenset({_lock("sweep")}), work)
+
+
+def _take(db: Session, now: float, action: str, *, limit: int, hold: float) -> Token | float:
+    db.do(DROP_BACK, action, now)
+    (out,) = db.one(COUNT_OUT, action, now)
+    if out < limit:
+        (token,) = db.one(ADD_OUT, action, now, now + hold)
+        return Token(token, action)
+    back: float = db.one(NEXT_BACK, action, out - limit)[0]  # several must come back where a limit was lowered
+    return max(SOON, back - now)
+
+
+def _giving(token: Token | float, *, rest: float) -> Work[None]:
+    """Give a token back. One whose hold has passed meanwhile is out again: its call ended only now."""
+
+    def work(db: Session, now: float) -> None:
+        if isinstance(token, Token):
+            if rest > 0:
+                db.do(SET_BACK, token.id, token.action, now, now + rest)
+            else:
+                db.do(DROP_OUT, token.id)
+
+    return Locked(frozenset({_lock(token.action)} if isinstance(token, Token) else ()), work)
+
+
+def _counts(db: Session, _now: float) -> dict[str, int]:
+    events, entries, waiting = db.one(COUNT_KEPT)
+    states = dict.fromkeys(STATES, 0) | dict(db.rows(COUNT_STATE))
+    states["done"] = entries - sum(states.values())
+    return {"events": events, "unconfirmed": waiting, **states}
+
+
+def _list(db: Session, now: float, which: Filter) -> list[dict[str, Any]]:
+    wanted = {"type": which.type, "key": which.key, "handler": which.handler}
+    terms = {ROWS_WHERE[column]: _text(value) for column, value in wanted.items() if value is not None}
+    state = [] if which.state is None else [ROWS_STATE.get(which.state, "false")]
+    where = f" WHERE {' AND '.join([*terms, *state])}" if terms or state else ""
+    rows = db.rows(f"{ROWS}{where} ORDER BY entries.id DESC LIMIT %s", *terms.values(), which.limit)
+    return [desk.Row(*row).told(now) for row in rows]
+
+
+def _show(db: Session, now: float, event_id: int) -> dict[str, Any] | None:
+    found = db.rows(SHOW_EVENT, event_id)
+    if not found:
+        return None
+    ((event, kind, key, recorded, body, waiting, sent),) = found
+    reach = event * PLACES, event * PLACES + PLACES - 1
+    return {
+        "id": event,
+        "type": kind,
+        "key": key,
+        "age": round(now - recorded, 3),
+        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
+        "body": desk.readable(body),
+        "entries": [desk.Row(*row).told(now) for row in db.rows(SHOW_ENTRIES, *reach)],
+        "calls": [
+            {
+                "entry_id": entry,
+                "handler": handler,
+                "identity": identity,
+                "action": action,
+                "request": desk.readable(request),
+                "reply": None if reply is None else desk.readable(reply),
+                "state": "in doubt" if reply is None else "replied",
+                "age": round(now - made, 3),
+            }
+            for entry, handler, identity, action, request, reply, made in db.rows(SHOW_CALLS, *reach)
+        ],
+    }
+
+
+def _redrive(db: Session, now: float, entry: int) -> bool:
+    lanes = db.rows(REDRIVE, now, now, entry)
+    for (lane,) in lanes:
+        db.do(DROP_DOUBTFUL, entry)
+        _move_up(db, lane)
+    return bool(lanes)
+
+
+def _discard(db: Session, now: float, entry: int, why: str) -> bool:
+    lanes = db.rows(DISCARD, why, now, entry)
+    for (lane,) in lanes:
+        _move_up(db, lane)
+    return bool(lanes)
+
+
+def _digest(*parts: str | bytes) -> int:
+    """A number of 64 bits, as the columns of the database have them."""
+    whole = b"\0".join(_text(part).encode() if isinstance(part, str) else part for part in parts)
+    return int.from_bytes(blake2b(whole, digest_size=8).digest(), signed=True)
+
+
+def _lane(handler: str, key: str) -> int | None:
+    return _digest(handler, key) if key else None
+
+
+def _lock(name: str | bytes) -> int:
+    return _digest(name) % LOCKS
+
+
+def _locks(keys: Iterable[str]) -> frozenset[int]:
+    return frozenset(_lock(key) for key in keys if key)
+
+
+def _text(text: str) -> str:
+    """Text that PostgreSQL can hold: JSON may carry half of a surrogate pair, and a zero."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
