@@ -94,6 +94,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {  # (file, rule): why it may; one that
     ("vodworker/cloud/queue.py", "sleep"): "waits until the oldest call leaves the window: only the time says when",
     ("vodworker/cloud/ledger.py", "sleep"): "a call may still be on its way, and a task tells nothing before it begins",
     ("vodworker/cloud/carrier.py", "sleep"): "waits out a backoff before the same part again",
+    ("vodworker/emulator/door.py", "sleep"): "a fault that was asked for: a call or its reply that is late",
     ("vodworker/worker/loop.py", "sleep"): "sweeps at intervals: only the time says when",
     ("vodworker/worker/take_in.py", "sleep"): "waits out a backoff before the next pull or confirmation",
     ("vodworker/worker/work_off.py", "sleep"): "renews leases: only the time says when",
