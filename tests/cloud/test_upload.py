@@ -25,22 +25,21 @@ from vodworker.journal.sqlite import open_sqlite
 from vodworker.sign import nonces
 
 PATH = "/v2/index.php"
+AT_ONCE = -0.5  # a chance that makes every backoff 0
 LONG = WHOLE + 12_345  # bytes: several slices or parts, the last of them short
 
 
-Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Fault = Callable[["Line", web.Request], Awaitable[web.StreamResponse]]
 
 
 def breaks(after: int) -> Fault:
     """The connection breaks when so many bytes of the body have come."""
 
-    async def fault(request: web.Request) -> web.StreamResponse:
+    async def fault(line: Line, request: web.Request) -> web.StreamResponse:
         left = after
         while left > 0 and (chunk := await request.content.read(left)):
             left -= len(chunk)
-        assert request.transport
-        request.transport.abort()
-        return web.Response()
+        return line.broken(request)
 
     return fault
 
@@ -48,9 +47,19 @@ def breaks(after: int) -> Fault:
 def answers(status: int, body: str) -> Fault:
     """Somebody else answers, and the store has seen nothing."""
 
-    async def fault(request: web.Request) -> web.StreamResponse:
+    async def fault(line: Line, request: web.Request) -> web.StreamResponse:
         await request.content.read()
         return web.Response(status=status, text=body)
+
+    return fault
+
+
+def loses_the_reply() -> Fault:
+    """The store does what it is asked, and nobody hears of it."""
+
+    async def fault(line: Line, request: web.Request) -> web.StreamResponse:
+        await line.forward(request)
+        return line.broken(request)
 
     return fault
 
@@ -69,7 +78,7 @@ class Line:
         if request.method != "GET" and request.path != PATH:
             self.calls += 1
             if self.faults and (fault := self.faults.pop(0)):
-                return await fault(request)
+                return await fault(self, request)
         return await self.forward(request)
 
     async def forward(self, request: web.Request) -> web.Response:
@@ -78,6 +87,12 @@ class Line:
         async with self.http.request(request.method, url, headers=request.headers, data=request.content) as response:
             tag = {"ETag": response.headers["ETag"]} if "ETag" in response.headers else None
             return web.Response(body=await response.read(), status=response.status, headers=tag)
+
+    def broken(self, request: web.Request) -> web.Response:
+        """Break the connection of a request."""
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
 
     @staticmethod
     @asynccontextmanager
@@ -116,7 +131,7 @@ class World:
 
 @pytest.fixture(params=["json", "xml"])
 async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
-    """An emulator that wants one interface of the store, and a client that waits little between its tries."""
+    """An emulator that wants one interface of the store, and a client that does not wait between its tries."""
     wants_json = request.param == "json"
     # One thread, so that what is asked of another thread is answered when those before are done.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
@@ -140,7 +155,7 @@ async def client(endpoint: str, *, wrong: str = "") -> AsyncGenerator[Vod]:
         aiohttp.ClientSession() as http,
     ):
         account = Account(endpoint, "test-secret-id", f"test-secret-key{wrong}")
-        yield Vod(http, account, limiter=limiter, nonces=nonces(random.random).__next__, random=lambda: 0.0)
+        yield Vod(http, account, limiter=limiter, nonces=nonces(random.random).__next__, random=lambda: AT_ONCE)
 
 
 Film = Callable[..., Path]
@@ -210,6 +225,55 @@ async def test_broken_line_is_mended(world: World, film: Film) -> None:
 
     assert (1 + world.parts + 1) + 3 == world.line.calls
     assert path.read_bytes() == await world.fetch(done.url)
+
+
+async def test_lost_reply_to_the_end_is_no_failure(world: World, film: Film) -> None:
+    """When the reply to the last request of a long file is lost, it is not taken for a failure that it was done."""
+    path = film(size=LONG)
+    world.line.faults = [*[None] * (1 + world.parts), loses_the_reply()]
+
+    done = await world.vod.upload(path)
+
+    assert LONG == world.emulator.state.files[done.file_id].size
+
+
+REFUSED = {
+    "json": '{"code": -1, "message": "no"}',
+    "xml": "<Error><Code>Bad</Code><Message>no</Message><Resource>r</Resource><RequestId>1</RequestId></Error>",
+}
+
+
+@pytest.mark.parametrize("world", REFUSED, indirect=True)
+@pytest.mark.parametrize("before", [0, 1, 1 + 7])
+async def test_refusal_is_told(world: World, film: Film, before: int, request: pytest.FixtureRequest) -> None:
+    """What the store refuses is not asked again; the error has its words, and nothing is committed."""
+    body = REFUSED[request.node.callspec.params["world"]]
+    world.line.faults = [*[None] * min(before, 1 + world.parts), answers(400, body)]
+
+    with pytest.raises(UploadError, match=r"lesson\.mp4: send: .*: no; .*mend what is said") as caught:
+        await world.vod.upload(film(size=LONG))
+
+    assert not caught.value.retryable
+    assert {} == world.emulator.state.files
+
+
+@pytest.mark.parametrize("size", [1_000, LONG])
+async def test_store_that_stays_away_is_told(world: World, film: Film, size: int) -> None:
+    """When a part does not get through however often it is sent, the error says that later may be better."""
+    world.line.faults = [None, *[answers(503, "busy")] * 100] if size == LONG else [answers(503, "busy")] * 100
+
+    with pytest.raises(UploadError, match=r"lesson\.mp4: send: .*503.*upload it again later") as caught:
+        await world.vod.upload(film(size=size))
+
+    assert caught.value.retryable
+
+
+async def test_strange_replies_are_told(world: World, film: Film) -> None:
+    """A reply to the beginning of a long file that names no session is asked for again, and told in the end."""
+    world.line.faults = [answers(200, '{"code": 0}') for _ in range(5)]
+
+    with pytest.raises(UploadError, match=r"lesson\.mp4: send: "):
+        await world.vod.upload(film(size=LONG))
 
 
 async def test_progress_ends_at_the_total(world: World, film: Film) -> None:
@@ -314,6 +378,20 @@ async def test_wrong_keys_are_told_with_the_remedy(world: World, film: Film) -> 
 
     assert isinstance(caught.value.__cause__, Denied)
     assert not caught.value.retryable
+
+
+async def test_lost_session_is_told_with_the_remedy(world: World, film: Film) -> None:
+    """What the service says of the end of an upload comes with its code, the step, and what to do."""
+
+    async def forgets(line: Line, request: web.Request) -> web.StreamResponse:
+        reply = await line.forward(request)
+        world.emulator.state.uploads.clear()
+        return reply
+
+    world.line.faults = [forgets]
+
+    with pytest.raises(UploadError, match=r"lesson\.mp4: commit: .*31001.*the session is over; upload it again"):
+        await world.vod.upload(film())
 
 
 def test_bytes_go_to_the_region_or_to_the_emulator() -> None:

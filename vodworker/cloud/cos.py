@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import Event
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import requests
 from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
@@ -20,6 +21,7 @@ from vodworker.cloud.carrier import AT_ONCE, Carrier
 from vodworker.cloud.local import LocalFile, Part
 from vodworker.cloud.store import PATIENCE, SERVER_ERROR, Key, is_loopback
 from vodworker.errors import BadReply, CallError, Unreachable, refusal
+from vodworker.wire import excerpt
 
 T = TypeVar("T")
 
@@ -180,12 +182,19 @@ def translated(call: str) -> Generator[None]:
     try:
         yield
     except CosServiceError as error:
-        status, code = error.get_status_code(), str(error.get_error_code())
+        status = error.get_status_code()
+        match error.get_digest_msg():
+            case {"code": code, "message": text}:
+                desc = str(code)
+            case _:
+                text, desc = excerpt(str(error.get_origin_msg()).encode()), ""
         if status >= SERVER_ERROR:
-            raise Unreachable(call, f"HTTP {status} {code}") from error
-        raise refusal(call, code=status, text=str(error.get_error_msg()), desc=code) from error
+            raise Unreachable(call, f"HTTP {status} {desc}: {text}") from error
+        raise refusal(call, code=status, text=str(text), desc=desc) from error
     except CosClientError as error:
         raise Unreachable(call, str(error)) from error
+    except ParseError as error:
+        raise BadReply(call, f"the reply is no XML: {error}") from error
 
 
 class Body:
