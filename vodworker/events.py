@@ -101,6 +101,11 @@ class TaskEvent(Event):
 
     vod_task_id: str | None = None
 
+    @classmethod
+    def ends(cls, _data: dict[str, Any]) -> str:
+        """The id of the task that ended, when an event of this class with these data tells the end of one."""
+        return ""
+
 
 class TaskComplete(TaskEvent):
     """A task of one piece of work ended."""
@@ -112,6 +117,11 @@ class TaskComplete(TaskEvent):
     def failed(self) -> bool:
         """Whether it made nothing."""
         return bool(self.status)
+
+    @classmethod
+    def ends(cls, _data: dict[str, Any]) -> str:
+        """There is one event for a task, at its end."""
+        return _name(_data.get("vodTaskId"))
 
 
 class NewFileUpload(Event):
@@ -242,6 +252,12 @@ class ProcedureStateChanged(TaskEvent):
         """Whether the flow has ended; its sub-tasks say how."""
         return is_state(self.status, FINISH)
 
+    @classmethod
+    def ends(cls, _data: dict[str, Any]) -> str:
+        """There may be one event for each step; the last one says FINISH."""
+        status = _data.get("status")
+        return _name(_data.get("vodTaskId")) if isinstance(status, str) and is_state(status, FINISH) else ""
+
 
 class FileDeleted(Event):
     """Files were deleted. The key is the file when it is one."""
@@ -325,6 +341,13 @@ def peek(content: object) -> tuple[str, str]:
     """Type and key of an event that is parsed already, as `decode` would give them. Total, and cheap."""
     name, data = _opened(content)
     return name, EVENTS.get(name, Unknown).key_of(data)
+
+
+def ends(content: object) -> str:
+    """The task whose end this parsed event tells; "" when it tells none. Total, and cheap."""
+    name, data = _opened(content)
+    kind = EVENTS.get(name)
+    return kind.ends(data) if kind and issubclass(kind, TaskEvent) else ""
 
 
 def _opened(content: object) -> tuple[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 import orjson
 import structlog
@@ -26,6 +26,7 @@ from structlog.typing import FilteringBoundLogger
 Log: TypeAlias = FilteringBoundLogger
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 Format: TypeAlias = Literal["json", "console"]
+Ear: TypeAlias = Callable[[str, Mapping[str, Any]], None]  # is told an event's name and its facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ FIELDS: dict[str, str] = {
     "after": "seconds until the next try",
     "took": "seconds that it took",
     "age": "seconds since the event was written into the journal",
-    "task_id": "the task that the call started",
+    "task_id": "the task",
+    "status": "what the service says that it does",
+    "out_for": "seconds since it was started",
+    "found_as": "number of the event in the journal that tells its end",
     "place": "how many calls of this action wait before this one, itself counted",
     "expected": "seconds that it will probably wait",
     "pause": "seconds for which no call of this action is sent",
@@ -81,6 +85,12 @@ FIELDS: dict[str, str] = {
     "journal": "where the journal is, without its password",
     "handlers": "names of the handlers",
     "streams": "long polls at once",
+    "listen": "where health and metrics are told",
+    "changed": "settings that are in force now",
+    "kept": "settings that wait for a restart",
+    "problems": "what is wrong, each with its remedy",
+    "task": "what was running: a handler and its event, or a part of the daemon",
+    "stack": "where it was, the innermost last",
     "logger": "name of the library's logger",
     "message": "what was said, in the speaker's words",
     "exception": "the traceback",
@@ -89,7 +99,7 @@ FIELDS: dict[str, str] = {
 LOG_EVENTS: dict[str, LogEvent] = {
     "worker.started": LogEvent(
         "info",
-        ("version", "endpoint", "journal", "handlers", "streams"),
+        ("version", "endpoint", "journal", "handlers", "streams", "listen"),
         "The daemon has read its settings and begins.",
     ),
     "worker.ready": LogEvent("info", ("open",), "The journal is open, the handlers are loaded, pulling begins."),
@@ -100,10 +110,29 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "If it lasts, find the slow handler in handler.done (took), or raise its concurrency.",
     ),
     "worker.resumed": LogEvent("info", ("open",), "The backlog is small enough again: pulling goes on."),
+    "worker.reloaded": LogEvent(
+        "info",
+        ("changed", "kept"),
+        "The settings were read again; what is in `changed` counts from now on, what is in `kept` after a restart.",
+    ),
+    "worker.unchanged": LogEvent(
+        "error",
+        ("problems",),
+        "The settings were read again and are wrong; the daemon goes on with those that it has.",
+        "Mend them, see `vodworker check`, and reload once more.",
+    ),
     "worker.stopping": LogEvent(
         "info", ("running", "grace"), "A stop was asked for: no more pulling, running handlers may finish."
     ),
     "worker.stopped": LogEvent("info", ("open", "took"), "The daemon is done; what was unfinished is in the journal."),
+    "loop.blocked": LogEvent(
+        "warning",
+        ("task", "stack", "took"),
+        "`task` keeps the event loop from everything else, pulls and confirmations too; `stack` says where it is.",
+        "Let the handler await what it waits for, or make it a plain def: then it runs in a thread.",
+    ),
+    "loop.free": LogEvent("info", ("took",), "What blocked the event loop let go of it."),
+    "pull.done": LogEvent("debug", ("events",), "A pull ended well, with events or without."),
     "pull.failed": LogEvent(
         "warning",
         ("code", "error", "failures", "after"),
@@ -188,6 +217,21 @@ LOG_EVENTS: dict[str, LogEvent] = {
         ("action", "once", "found"),
         "An earlier run sent this call and did not see the reply; `found` is what the service tells of its task.",
     ),
+    "task.running": LogEvent(
+        "info", ("task_id", "action", "out_for", "status"), "A task takes long; it was asked for, and still runs."
+    ),
+    "task.found": LogEvent(
+        "warning",
+        ("task_id", "action", "out_for", "found_as"),
+        "A task ended and its event never came; what it would have told is handled now.",
+        "If it is frequent, look who else confirms events of this account, or at notifyMode.",
+    ),
+    "task.gone": LogEvent(
+        "error",
+        ("task_id", "action", "out_for", "code", "error"),
+        "The service does not know a task that it started for us; nobody will ever tell its end.",
+        "Look at the file, and redrive the event that started it, if need be.",
+    ),
     "call.waiting": LogEvent(
         "info", ("action", "place", "expected"), "All tokens of the action are out: the call waits for one."
     ),
@@ -243,6 +287,23 @@ def bound(**identifiers: object) -> Generator[None]:
         _bound.reset(token)
 
 
+_ears: list[Ear] = []
+
+
+@contextmanager
+def heard(by: Ear) -> Generator[None]:
+    """Tell `by` of every line that is logged inside, from whatever thread and below the level too.
+
+    So that what is counted and what is judged of the daemon comes from the one table of what happens, and the rooms
+    that tell it know of nobody who listens. An ear must not raise and not log.
+    """
+    _ears.append(by)
+    try:
+        yield
+    finally:
+        _ears.remove(by)
+
+
 def setup(
     format: Format | None = None,  # noqa: A002  # the setting's own name
     level: Level = "info",
@@ -260,14 +321,35 @@ def setup(
     render = json_lines(now)
     form = format or ("console" if terminal else "json")
     structlog.configure(
-        processors=[render] if form == "json" else [render, console_lines(colors=terminal)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_listen, above(level), render, *([] if form == "json" else [console_lines(colors=terminal)])],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),  # what is not written is heard
         logger_factory=lambda *_: lines,
         # Uncached, so that a later call changes the level under a running daemon. A bound logger costs nothing of it.
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+
+
+def _listen(_logger: object, _level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _ears:
+        facts = {**_bound.get(), **fields}
+        for ear in tuple(_ears):
+            ear(str(fields.get("event", "")), facts)
+    return fields
+
+
+def above(level: Level) -> structlog.typing.Processor:
+    """Drops what is below this level."""
+    names = get_args(Level)
+    dropped = frozenset(names[: names.index(level)])
+
+    def check(_logger: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if name in dropped:
+            raise structlog.DropEvent
+        return fields
+
+    return check
 
 
 def json_lines(now: Callable[[], float]) -> structlog.typing.Processor:

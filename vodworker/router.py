@@ -24,6 +24,7 @@ from vodworker.cloud.ledger import Deadline, OnDoubt
 from vodworker.config import nearest
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS, Event, Unknown
+from vodworker.journal.port import Origin
 from vodworker.outcome import Outcome, Reject
 from vodworker.plugins import in_directories, in_packages
 
@@ -61,6 +62,7 @@ class Context:
     log: a logger on which event, key, handler and attempt are bound.
     attempt: the number of this run, from 1. options: the handler's own settings.
     deadline: the time limit of this run; `deadline.left` in seconds.
+    origin: for an event of a task that a handler of ours started: the event, the handler and the action it came from.
     """
 
     vod: Caller
@@ -70,6 +72,7 @@ class Context:
     options: Mapping[str, Any]
     deadline: Deadline
     loop: asyncio.AbstractEventLoop
+    origin: Origin | None = None
 
     def wait(self, call: Coroutine[Any, Any, T]) -> T:
         """In a plain `def` handler, which runs in a thread: the result of a call such as `vod.call(…)`."""

@@ -14,6 +14,7 @@ from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.client import Item, pages
 from vodworker.cloud.ledger import Deadline, OnDoubt
 from vodworker.errors import VodworkerError
+from vodworker.journal.port import Origin
 from vodworker.router import Caller, Context
 
 P = ParamSpec("P")
@@ -154,11 +155,12 @@ def context(
     event_id: int = 1,
     limit: float = 300.0,
     told: list[dict[str, Any]] | None = None,
+    origin: Origin | None = None,
 ) -> Context:
     """What a handler is given beside the event. To be made while a loop runs.
 
     vod: a `Recorder` of its own when it is None. limit: seconds that the run may take. told: gets a dict for each line
-    that the handler logs, with its `level` and `event`.
+    that the handler logs, with its `level` and `event`. origin: where the event's task is said to come from.
     """
     lines: list[dict[str, Any]] = [] if told is None else told
 
@@ -176,4 +178,5 @@ def context(
         options=MappingProxyType(dict(options or {})),
         deadline=Deadline(limit),
         loop=asyncio.get_running_loop(),
+        origin=origin,
     )

@@ -1,12 +1,27 @@
 """What every store promises, in the order of the port. Times are moved by hand, nothing waits."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, names, record, rows, states
 from vodworker.errors import JournalError
-from vodworker.journal.port import COPY_SPAN, STATES, Claim, Filter, Receipt, Recorded, Standing, Store, Token
+from vodworker.journal.port import (
+    COPY_SPAN,
+    STATES,
+    TASK_LIFE,
+    Claim,
+    Entry,
+    Filter,
+    Origin,
+    Out,
+    Receipt,
+    Recorded,
+    Standing,
+    Store,
+    Token,
+)
 from vodworker.outcome import Again, Dead, Finished
 
 # record
@@ -844,6 +859,25 @@ async def test_counts_tell_everything_apart(store: Store) -> None:
     } == await store.counts()
 
 
+async def test_the_oldest_open_entry_is_known(store: Store, clock: Clock) -> None:
+    """The age of the oldest entry that has not ended is told, whatever its state; None when all have ended."""
+    ages = [await store.oldest()]
+    await record(store, arrival("a", key="k"), arrival("b", key="k"))
+    clock.advance(5)
+    await record(store, arrival("c"))
+    ages.append(await store.oldest())
+    (first,) = await claim(store, 1)
+    ages.append(await store.oldest())
+    await store.settle(first, Dead("no"))
+    clock.advance(1)
+    ages.append(await store.oldest())
+    for entry in await claim(store):
+        await store.settle(entry, Finished())
+    ages.append(await store.oldest())
+
+    assert [None, 5.0, 5.0, 6.0, None] == ages
+
+
 async def test_entries_are_listed_newest_first(store: Store, clock: Clock) -> None:
     """A row has everything that tells an entry, in values that print."""
     await record(store, arrival("a"), arrival("b", key="k", type="NewFileUpload"))
@@ -1231,3 +1265,139 @@ async def test_one_process_settles_nothing_of_another(place: Place, clock: Clock
         mine = await claim_one(two)
 
         assert (False, True) == (await one.settle(stale, Finished()), await two.settle(mine, Finished()))
+
+
+# tasks
+
+
+async def started(store: Store, task: str, entry: Entry | None = None) -> Entry:
+    """An entry whose call has started a task."""
+    if entry is None:
+        await record(store, arrival(f"starts {task}"))
+        entry = await claim_one(store)
+    await store.intend(entry, action="ProcessFile", identity=task, request=b"{}")
+    await store.replied(entry, identity=task, reply=b"{}", task=task, ends_in="ProcedureStateChanged")
+    return entry
+
+
+async def test_a_task_knows_its_origin(store: Store) -> None:
+    """A task leads back to the event, the handler and the action that started it; another one leads nowhere."""
+    entry = await started(store, "task-1")
+
+    assert Origin(entry.event_id, entry.handler, "ProcessFile") == await store.origin("task-1")
+    assert await store.origin("task-2") is None
+
+
+async def test_an_overdue_task_is_asked_for_ever_more_seldom(store: Store, clock: Clock) -> None:
+    """A task is overdue `first` seconds after its start, then after twice, four times … as long."""
+    await started(store, "task-1")
+    taken: list[float] = []
+    for second in range(0, 1000, 10):
+        if await store.overdue(first=100, limit=5):
+            taken.append(second)
+        clock.advance(10)
+
+    assert [100, 300, 700] == taken
+
+
+async def test_the_longest_overdue_tasks_come_first(store: Store, clock: Clock) -> None:
+    """No more than `limit` are taken, and what it says of each is where it came from and how old it is."""
+    entry = await started(store, "a")
+    clock.advance(1)
+    await started(store, "b", entry)
+    clock.advance(100)
+    first = await store.overdue(first=50, limit=1)
+    second = await store.overdue(first=50, limit=5)
+
+    assert [Out("a", "ProcedureStateChanged", Origin(entry.event_id, entry.handler, "ProcessFile"), 101.0)] == first
+    assert ["b"] == [out.task for out in second]
+
+
+async def test_an_event_ends_its_task(store: Store, clock: Clock) -> None:
+    """Once its end is recorded, a task is out no more; its origin is still known."""
+    await started(store, "task-1")
+    await started(store, "task-2")
+    before = [row["task"] for row in await store.tasks()]
+    await record(store, replace(arrival("end"), ends="task-1"))
+    clock.advance(1000)
+
+    assert ["task-1", "task-2"] == before
+    assert ["task-2"] == [row["task"] for row in await store.tasks()]
+    assert ["task-2"] == [out.task for out in await store.overdue(first=1, limit=5)]
+    assert await store.origin("task-1")
+
+
+async def test_a_found_end_waits_for_no_confirmation(store: Store) -> None:
+    """An end that was found by asking makes entries, and is not on the list of what is to be confirmed."""
+    await started(store, "task-1")
+    unconfirmed = (await store.counts())["unconfirmed"]
+    (receipt,) = await store.record([replace(arrival("end"), ends="task-1", found=True)])
+
+    assert not receipt.copy
+    assert unconfirmed == (await store.counts())["unconfirmed"]
+    assert 1 == len(await claim(store))
+
+
+async def test_an_end_is_found_only_once(store: Store) -> None:
+    """What is found after the end is known is a copy of it."""
+    await started(store, "task-1")
+    (first,) = await store.record([replace(arrival("end"), ends="task-1")])
+    (second,) = await store.record([replace(arrival("found"), ends="task-1", found=True)])
+
+    assert Receipt(first.event_id, copy=True) == second
+
+
+async def test_the_first_delivered_end_after_a_found_one_is_a_copy(store: Store) -> None:
+    """It is recorded, because it is to be confirmed, but makes no entries; a second one is a new event."""
+    await started(store, "task-1")
+    await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    handled = len(await claim(store))
+    (late,) = await store.record([replace(arrival("late"), ends="task-1")])
+    (again,) = await store.record([replace(arrival("late"), ends="task-1")])
+    await store.mark([late.event_id], accepted=True)
+    (other,) = await store.record([replace(arrival("other"), ends="task-1")])
+
+    assert 1 == handled
+    assert late.copy
+    assert Receipt(late.event_id, copy=True) == again
+    assert not other.copy
+    assert 1 == len(await claim(store))
+
+
+async def test_a_task_that_runs_again_is_expected_anew(store: Store, clock: Clock) -> None:
+    """A call that starts a known task again puts it out again, whatever was known of its end."""
+    entry = await started(store, "task-1")
+    await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    await store.intend(entry, action="RedoTask", identity="redo", request=b"{}")
+    await store.replied(entry, identity="redo", reply=b"{}", task="task-1", ends_in="ConcatComplete")
+    (row,) = await store.tasks()
+    (end,) = await store.record([replace(arrival("end"), ends="task-1")])
+
+    assert ("task-1", "ProcedureStateChanged") == (row["task"], row["waits_for"])
+    assert not end.copy
+
+
+async def test_a_task_may_be_given_up(store: Store) -> None:
+    """A task that will never be heard of is out no more, and leads nowhere."""
+    await started(store, "task-1")
+    await store.unfollow("task-1")
+
+    assert [] == await store.tasks()
+    assert await store.origin("task-1") is None
+
+
+async def test_the_end_of_a_stranger_task_is_an_event_like_any_other(store: Store) -> None:
+    """An event that ends a task of somebody else is recorded and handled."""
+    (receipt,) = await store.record([replace(arrival("end"), ends="nobody's")])
+
+    assert not receipt.copy
+    assert 1 == len(await claim(store))
+
+
+async def test_old_tasks_are_forgotten(store: Store, clock: Clock) -> None:
+    """What the service has forgotten is forgotten here, too."""
+    await started(store, "task-1")
+    clock.advance(TASK_LIFE + 1)
+    await store.sweep(keep=1e9)
+
+    assert [] == await store.tasks()

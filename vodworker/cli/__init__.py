@@ -10,6 +10,8 @@ from vodworker.cli.events import events
 from vodworker.cli.explain import explain
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
+from vodworker.cli.tasks import tasks
+from vodworker.cli.torture import torture
 from vodworker.cli.upload import upload
 
 
@@ -31,7 +33,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, demo, check, emulator, call, upload, events, explain):
+for command in (run, demo, check, emulator, call, upload, events, tasks, torture, explain):
     cli.add_command(command)
 
 

@@ -145,7 +145,7 @@ class Ledger:
             task = await self._look_for(action, noted.age, once, on_doubt)
             if task:
                 adopted: R = action.reply.model_validate({"vodTaskId": task})  # type: ignore[assignment]  # as above
-                return await self._keep(identity, adopted)
+                return await self._keep(action, identity, adopted)
         elif noted:
             log.warning("call.doubtful", action=name, once=once, found="nothing to look for")
 
@@ -158,12 +158,15 @@ class Ledger:
             if not noted and not (isinstance(error, Unreachable) and error.sent):
                 await self._calls.withdraw(self._entry, identity=identity)  # this run's call had no effect
             raise
-        return await self._keep(identity, reply)
+        return await self._keep(action, identity, reply)
 
-    async def _keep(self, identity: str, reply: R) -> R:
+    async def _keep(self, action: Action[R], identity: str, reply: R) -> R:
         kept = dumps(reply.model_dump(by_alias=True, mode="json", exclude_unset=True))
-        task: str | None = getattr(reply, "vod_task_id", None)
-        await self._calls.replied(self._entry, identity=identity, reply=kept, task=task or "")
+        task = ""
+        if action.starts_task:  # RedoTask names the task itself
+            task = getattr(reply, "vod_task_id", None) or getattr(action, "vod_task_id", None) or ""
+        ends_in = action.starts_task or ""
+        await self._calls.replied(self._entry, identity=identity, reply=kept, task=task, ends_in=ends_in)
         return reply
 
     async def _look_for(self, action: Action[Reply], age: float, once: str | None, on_doubt: OnDoubt) -> str | None:

@@ -11,7 +11,7 @@ from asyncio_throttle.throttler import Throttler
 from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import WINDOW, Limiter
 from vodworker.errors import Refused
-from vodworker.events import peek
+from vodworker.events import ends, peek
 from vodworker.wire import dumps, loads
 
 HANDLE_LIFE = 30.0  # the service accepts no confirmation of a handle that is older
@@ -24,13 +24,17 @@ NO_EVENT_WORDS = "没有事件通知"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event as the queue handed it out. `expires`: the loop's time at which its handle dies; no handle: ""."""
+    """An event as the queue handed it out. No handle: "".
+
+    expires: the loop's time at which its handle dies. ends: the task whose end it tells, "" when it tells none.
+    """
 
     handle: str
     expires: float
     type: str
     key: str
     body: bytes
+    ends: str
 
 
 class Queue:
@@ -111,4 +115,4 @@ def delivery(item: object, expires: float) -> Delivery:
         with suppress(ValueError):
             content = loads(content.encode("utf-8", "surrogatepass"))
     kind, key = peek(content)
-    return Delivery(str(handle), expires, kind, key, dumps(content))
+    return Delivery(str(handle), expires, kind, key, dumps(content), ends(content))

@@ -1,6 +1,6 @@
 """The journal's ports: what the rest of the house asks of a store, and what a store promises.
 
-One store implements all four (`sqlite.py`; PostgreSQL is its twin). Each verb is atomic and durable when it returns: a
+One store implements them all (`sqlite.py`; PostgreSQL is its twin). Each verb is atomic and durable when it returns: a
 `kill -9` or a power cut after that changes nothing, before it leaves no trace. A verb that is cancelled has either
 happened whole or not at all; what a cancelled `claim` or `take` had got, it gives back by itself. Times are the store's
 own clock in Unix seconds; callers pass and get durations. A store that cannot do its work raises `JournalError`.
@@ -19,12 +19,16 @@ class Arrival:
 
     body: the event's JSON in the canonical form of `wire.dumps`; `type` and `key` are read from it ("" = no key).
     handlers: the names of the handlers that hear it; one entry is made for each.
+    ends: the task that ended with this event; "" when it ends none.
+    found: the event did not come off the queue: the service was asked how the task ended.
     """
 
     body: bytes
     type: str
     key: str
     handlers: tuple[str, ...]
+    ends: str = ""
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Journal(Protocol):
         An arrival is a copy only while an event with the same body waits for a confirmation that is not known to have
         been accepted: one never sent, or sent at most `COPY_SPAN` ago. A copy makes no entry. Two equal bodies in one
         call: the second is a copy.
+
+        An arrival that ends a followed task is the end of it. One that was found waits for no confirmation, and is a
+        copy when the task has ended already. The first delivered end after a found one makes no entries either and is
+        told as a copy, but it is recorded, because it waits for its confirmation.
         """
         ...
 
@@ -186,8 +194,12 @@ class Calls(Protocol):
         """Note that the call is about to be sent; noting it again changes nothing."""
         ...
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
-        """Note the reply, and the task that the call started, if it did; from now on `find` returns it."""
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
+        """Note the reply; from now on `find` returns it.
+
+        A task that the call started is followed from now on, until an event of the type `ends_in` tells its end; one
+        that is run again is expected anew.
+        """
         ...
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
@@ -200,6 +212,44 @@ class Calls(Protocol):
 
 
 STATES = ("blocked", "ready", "running", "done", "dead", "discarded")  # of an entry; blocked: not its key's turn
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a task came from: the event whose handler started it, and with which action."""
+
+    event_id: int
+    handler: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A task whose end nobody has told. ends_in: the type of the event that tells it; age: seconds since its start."""
+
+    task: str
+    ends_in: str
+    origin: Origin
+    age: float
+
+
+class Tasks(Protocol):
+    """The tasks that handlers started, followed to their end."""
+
+    async def overdue(self, *, first: float, limit: int) -> list[Out]:
+        """Tasks to be asked for now, at most `limit`, longest overdue first.
+
+        The first time is `first` seconds after the start; each taking doubles the time to the next one.
+        """
+        ...
+
+    async def unfollow(self, task: str) -> None:
+        """The task will never be heard of again; expect nothing."""
+        ...
+
+    async def origin(self, task: str) -> Origin | None:
+        """Where a followed task came from; None when it is not ours, or was forgotten (after `TASK_LIFE`)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +268,14 @@ class Desk(Protocol):
 
     async def counts(self) -> dict[str, int]:
         """The number of events, of events not yet confirmed, and of entries in each state."""
+        ...
+
+    async def oldest(self) -> float | None:
+        """Seconds since the oldest entry that has not ended was recorded; None when all have."""
+        ...
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """The tasks that are out, oldest first: task, action, handler, event_id, waits_for, age, asked, next_ask."""
         ...
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
@@ -246,10 +304,11 @@ class Desk(Protocol):
         ...
 
 
+TASK_LIFE = 4 * 86400.0  # the service forgets its tasks after 72 hours; a day more, so that nothing of ours ends sooner
 COPY_SPAN = 600.0  # ten minutes: far longer than the service takes to hand an unconfirmed event out again
 
 
-class Store(Journal, Tokens, Calls, Desk, Protocol):
+class Store(Journal, Tokens, Calls, Tasks, Desk, Protocol):
     """A whole store, opened; `close` ends it."""
 
     async def adopt(self) -> int:

@@ -63,6 +63,15 @@ FIRST = (
     "CREATE INDEX calls_task ON calls (task) WHERE task IS NOT NULL",
     "CREATE INDEX calls_doubtful ON calls (action) WHERE reply IS NULL",
     """
+    CREATE TABLE tasks (
+        id TEXT PRIMARY KEY, event INTEGER NOT NULL, handler TEXT NOT NULL, action TEXT NOT NULL,
+        ends_in TEXT NOT NULL, started REAL NOT NULL,
+        asked INTEGER NOT NULL DEFAULT 0, ask REAL,  -- NULL: never asked for yet
+        ended INTEGER, found INTEGER NOT NULL DEFAULT 0  -- the event that told its end, and whether that was found
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX tasks_out ON tasks (started) WHERE ended IS NULL",
+    """
     CREATE TABLE tokens (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a late return must not find another's token under its number
         action TEXT NOT NULL, taken REAL NOT NULL, back REAL NOT NULL

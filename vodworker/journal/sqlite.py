@@ -14,7 +14,7 @@ from typing import Any, cast
 import structlog
 
 from vodworker.errors import ConfigError
-from vodworker.journal import desk
+from vodworker.journal import desk, tasks
 from vodworker.journal.clock import Machine, here
 from vodworker.journal.file import File, Work
 from vodworker.journal.port import (
@@ -24,6 +24,8 @@ from vodworker.journal.port import (
     Claim,
     Entry,
     Filter,
+    Origin,
+    Out,
     Receipt,
     Recorded,
     Standing,
@@ -136,6 +138,13 @@ COUNT_STATE = """
 SELECT state, count(*) FROM entries WHERE state = 'ready' OR state = 'running' GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state = 'dead' OR state = 'discarded' GROUP BY state
+"""
+AGE_OF_OLDEST = f"""
+SELECT ? - min(recorded) FROM events WHERE id IN (
+    SELECT min(id) / {PLACES} FROM entries WHERE state = 'ready'
+    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'running'
+    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'blocked'
+)
 """
 ROWS = f"""
 SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
@@ -261,6 +270,7 @@ class SqliteStore:
         while last is not None:
             forgotten, last = await self._ask(_sweeping(keep, after=last))
             events += forgotten
+        await self._ask(tasks.forget_old)
         open_entries = await self._ask(_count_open)
         if events:
             log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
@@ -294,10 +304,15 @@ class SqliteStore:
         call = (entry.id, _text(identity), action, request)
         await self._ask(lambda db, now: _write(db, ADD_CALL, (*call, now)))
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
         """See `Calls`."""
-        started = _text(task) or None
-        await self._ask(lambda db, now: _write(db, KEEP_REPLY, (reply, started, now, entry.id, _text(identity))))
+
+        def work(db: Connection, now: float) -> None:
+            _write(db, KEEP_REPLY, (reply, _text(task) or None, now, entry.id, _text(identity)))
+            if task:
+                tasks.follow(db, now, _text(task), entry, ends_in)
+
+        await self._ask(work)
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
@@ -312,6 +327,22 @@ class SqliteStore:
 
         return await self._ask(work)
 
+    async def overdue(self, *, first: float, limit: int) -> list[Out]:
+        """See `Tasks`."""
+        return await self._ask(lambda db, now: tasks.overdue(db, now, first, limit))
+
+    async def unfollow(self, task: str) -> None:
+        """See `Tasks`."""
+        await self._ask(lambda db, _: tasks.unfollow(db, _text(task)))
+
+    async def origin(self, task: str) -> Origin | None:
+        """See `Tasks`."""
+        return await self._ask(lambda db, _: tasks.origin(db, _text(task)))
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """See `Desk`."""
+        return await self._ask(tasks.listed)
+
     async def adopt(self) -> int:
         """See `Store`. Of a shared file nothing is adopted: nobody can tell who is dead before the leases do."""
         return await self._ask(_adopt) if self._sole else 0
@@ -319,6 +350,10 @@ class SqliteStore:
     async def counts(self) -> dict[str, int]:
         """See `Desk`."""
         return await self._ask(_counts)
+
+    async def oldest(self) -> float | None:
+        """See `Desk`."""
+        return await self._ask(lambda db, now: _number(db, AGE_OF_OLDEST, (now,)))
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
         """See `Desk`."""
@@ -346,17 +381,25 @@ def _record(db: Connection, now: float, arrivals: Iterable[Arrival]) -> list[Rec
     waiting: list[tuple[int, int]] = []
     entries: list[tuple[object, ...]] = []
     for arrival in arrivals:
+        end = tasks.end_of(db, _text(arrival.ends)) if arrival.ends else None
+        if arrival.found and end and end[0] is not None:
+            receipts.append(Receipt(end[0], copy=True))
+            continue
         digest = int.from_bytes(blake2b(arrival.body, digest_size=8).digest(), signed=True)
         original = fresh.get(arrival.body) or _original(db, now, digest, arrival.body)
-        receipts.append(Receipt(original or last + 1, copy=original is not None))
+        known = end is not None and end[1]  # its end was found before it came
+        receipts.append(Receipt(original or last + 1, copy=original is not None or known))
         if original is not None:
             continue
         last += 1
+        if end is not None:
+            tasks.ended(db, _text(arrival.ends), last, found=arrival.found)
         fresh[arrival.body] = last
         key = _text(arrival.key)
         events.append((last, now, _text(arrival.type), key, arrival.body))
-        waiting.append((last, digest))
-        for entry, handler in enumerate(arrival.handlers, start=last * PLACES):
+        if not arrival.found:
+            waiting.append((last, digest))
+        for entry, handler in enumerate(() if known else arrival.handlers, start=last * PLACES):
             first = (handler, key) not in turns and db.execute(FIND_TURN, (handler, key)).fetchone() is None
             turns.add((handler, key))
             turn = key if key and first else None

@@ -9,6 +9,7 @@ from vodworker.journal.port import Store
 from vodworker.log import log
 from vodworker.router import Router
 from vodworker.worker.backlog import Backlog
+from vodworker.worker.follow import Follow
 from vodworker.worker.take_in import TakeIn
 from vodworker.worker.work_off import Rules, WorkOff
 
@@ -38,6 +39,7 @@ class Worker:
         self._retention = keep
         self._backlog = Backlog(max_backlog)
         self._take_in = TakeIn(queue, store, router, self._backlog, random=random)
+        self._follow = Follow(store, vod, router, self._backlog)
         self._work_off = WorkOff(store, vod, router, rules, self._backlog, random=random)
 
     def __repr__(self) -> str:
@@ -51,10 +53,12 @@ class Worker:
         self._backlog.set(await self._store.sweep(keep=self._retention))
         async with asyncio.TaskGroup() as group:
             sweeping = group.create_task(self._sweep(), name="sweep")
+            following = group.create_task(self._follow.run(), name="follow")
             group.create_task(self._take_in.run(stop, streams=self._streams, grace=self._grace), name="take in")
             group.create_task(self._work_off.run(stop, grace=self._grace), name="work off")
             await stop.wait()
             sweeping.cancel()
+            following.cancel()
             log.info("worker.stopping", running=len(self._work_off), grace=self._grace)
         return self._backlog.open
 

@@ -99,6 +99,7 @@ class TakeIn:
             told(name, code=code, error=describe(error), failures=self._failures, after=round(after, 1))
             await asyncio.sleep(after)
             return []
+        log.debug("pull.done", events=len(deliveries))
         if self._failures:
             log.info("pull.recovered", failures=self._failures, outage=round(clock() - self._failing_since, 1))
             self._failures = 0
@@ -108,7 +109,7 @@ class TakeIn:
         return deliveries
 
     async def _record(self, deliveries: Sequence[Delivery]) -> None:
-        arrivals = [Arrival(d.body, d.type, d.key, self._router.hears(d.type)) for d in deliveries]
+        arrivals = [Arrival(d.body, d.type, d.key, self._router.hears(d.type), d.ends) for d in deliveries]
         receipts = await self._journal.record(arrivals)
         opened = 0
         for delivery, arrival, receipt in zip(deliveries, arrivals, receipts, strict=True):

@@ -11,13 +11,14 @@ from typing import Any
 from vodworker.cloud.client import Vod
 from vodworker.cloud.ledger import Deadline, Ledger
 from vodworker.errors import VodworkerError
-from vodworker.events import decode
+from vodworker.events import Event, TaskEvent, decode
 from vodworker.journal.port import Claim, Entry, Store
 from vodworker.log import bound, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
 from vodworker.router import Context, Router
 from vodworker.worker.backlog import Backlog
 
+LOOK_AGAIN = 5.0  # seconds: what an operator redrives, or another process gives back, rings no bell here
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -66,7 +67,7 @@ class WorkOff:
                 await asyncio.wait(self._tasks.values(), timeout=grace)
             for task in (keeping, *self._tasks.values()):
                 task.cancel()
-        await self._store.release(self._unfinished)
+        await self._store.release([*self._unfinished, *self._running.values()])  # the latter never came to begin
 
     async def _claim(self, runs: asyncio.TaskGroup) -> None:
         while True:
@@ -81,9 +82,10 @@ class WorkOff:
                 )  # the machine slept through the lease: the run goes on with a new fence
                 self._running[entry.id] = entry
                 if not ours:
-                    self._tasks[entry.id] = runs.create_task(self._run(entry), name=f"entry {entry.id}")
+                    name = f"handler {entry.handler}, event {entry.event_id}"
+                    self._tasks[entry.id] = runs.create_task(self._run(entry), name=name)
             with suppress(TimeoutError):
-                async with asyncio.timeout(claim.wait):
+                async with asyncio.timeout(LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)):
                     await self._backlog.news.wait()
 
     async def _keep(self) -> None:
@@ -101,22 +103,12 @@ class WorkOff:
         event = decode(entry.body)
         clock = asyncio.get_running_loop().time
         started = clock()
+        ended = False
         identifiers = {"event_id": entry.event_id, "event_type": event.type, "key": entry.key}
         with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
             log.debug("handler.started", age=round(entry.age, 3))
-            deadline = Deadline(self._rules.timeout)
-            ctx = Context(
-                vod=Ledger(self._vod, self._store, entry, deadline),
-                log=log,
-                event_id=entry.event_id,
-                attempt=entry.attempt,
-                options=self._rules.options.get(entry.handler, NOTHING),
-                deadline=deadline,
-                loop=asyncio.get_running_loop(),
-            )
-            ended = False
             try:
-                outcome = await self._router.routes[entry.handler].run(event, ctx)
+                outcome = await self._router.routes[entry.handler].run(event, await self._context(entry, event))
                 ended = True
                 await self._settle(self._running.get(entry.id, entry), outcome, clock() - started)
             finally:
@@ -130,6 +122,20 @@ class WorkOff:
                     else:
                         self._unfinished.append(held)
                         log.info("handler.released", took=took)
+
+    async def _context(self, entry: Entry, event: Event) -> Context:
+        deadline = Deadline(self._rules.timeout)
+        task = event.vod_task_id if isinstance(event, TaskEvent) else None
+        return Context(
+            vod=Ledger(self._vod, self._store, entry, deadline),
+            log=log,
+            event_id=entry.event_id,
+            attempt=entry.attempt,
+            options=self._rules.options.get(entry.handler, NOTHING),
+            deadline=deadline,
+            loop=asyncio.get_running_loop(),
+            origin=await self._store.origin(task) if task else None,
+        )
 
     async def _settle(self, entry: Entry, outcome: object, took: float) -> None:
         end = ending(outcome, attempt=entry.attempt, attempts=self._rules.attempts, random=self._random)

@@ -1,0 +1,29 @@
+"""`vodworker tasks`: what handlers started at the service, and is not known to have ended."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from vodworker.cli.events import ask, json_option
+from vodworker.cli.manners import print_json, wants_json, with_config
+from vodworker.cli.shown import table
+from vodworker.journal.port import Desk
+
+COLUMNS = ("task", "action", "handler", "event_id", "waits_for", "age", "asked")
+
+
+@with_config
+@click.command("tasks", epilog="Example: vodworker tasks --json")
+@json_option
+def tasks(*, config: Path | None, as_json: bool | None) -> None:
+    """List the tasks that are out.
+
+    Each waits for an event that tells its end. One that is overdue is asked for; `asked` says how often it was.
+    """
+    rows = ask(config, Desk.tasks)
+    if wants_json(as_json):
+        for row in rows:
+            print_json(row)
+    else:
+        Console().print(table(rows, COLUMNS))
