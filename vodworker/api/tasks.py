@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from vodworker.api.action import Action, Page, Reply
 from vodworker.api.bounds import Some, State, TaskStatus, Text, UnixTime
 from vodworker.api.pages import Pages
-from vodworker.media import AnySubTask, Detail, Drm, MetaData, OutputFile, PlayItem, Snapshot, Texts
+from vodworker.media import AnySubTask, Detail, Drm, MetaData, OutputFile, PlayItem, Snapshot, Texts, UnknownTask
 
 
 class QueuedEvent(Detail):
@@ -57,6 +57,8 @@ class TaskData(Detail):
     play_set: tuple[PlayItem, ...] = ()
     file_info: Annotated[tuple[OutputFile, ...], BeforeValidator(_listed)] = ()  # a clip has one, not in a list
     process_task_list: tuple[AnySubTask, ...] = ()
+    content_review_list: tuple[UnknownTask, ...] = ()
+    ai_analysis_list: Annotated[tuple[UnknownTask, ...], Field(alias="aIAnalysisList")] = ()
     pic_info: tuple[Snapshot, ...] = ()
     total_count: int | None = None
     image_sprite_url: Texts = ()

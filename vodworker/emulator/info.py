@@ -62,6 +62,19 @@ def _samples(video: Video) -> list[Json]:
     return [{"sampleType": "Percent", "interval": "10", **one} for one in _outputs(video, "SampleSnapshot")]
 
 
+def _snapshots(video: Video) -> Json | None:
+    lists = [
+        {
+            "definition": one["definition"],
+            "picInfoList": [
+                picture | {"watermarkDefinition": one["watermarkDefinition"]} for picture in one["imgInfo"]
+            ],
+        }
+        for one in _outputs(video, "SnapshotByTimeOffset")
+    ]
+    return {"snapshotByTimeOffsetList": lists} if lists else None
+
+
 def _sprites(video: Video) -> Json | None:
     outputs = _outputs(video, "ImageSprites", rename={"urlList": "imageUrls"})
     return {"imageSpriteList": [TILE | one for one in outputs]} if outputs else None
@@ -88,9 +101,7 @@ PARTS: Mapping[str, Callable[[Video], Json | list[Json] | None]] = {
     "animatedGraphicsInfo": _listed("animatedGraphicsList", "AnimatedGraphics"),
     "sampleSnapshotInfo": _samples,
     "imageSpriteInfo": _sprites,
-    "snapshotByTimeOffsetInfo": _listed(
-        "snapshotByTimeOffsetList", "SnapshotByTimeOffset", rename={"imgInfo": "picInfoList"}
-    ),
+    "snapshotByTimeOffsetInfo": _snapshots,
     "keyFrameDescInfo": _marks,
     "aiAnalysisInfo": _analysed,
     "contentReviewInfo": _listed("pornList", "Porn"),

@@ -70,8 +70,11 @@ def _animated(video: Video, asked: Json, _: Own) -> Json:
     }
 
 
-def _samples(video: Video, _: Json, __: Own) -> Json:
-    return {"imageUrls": [f"{video.folder}/shotup/{number}.jpg" for number in range(10)]}  # preset 10: every 10 %
+def _samples(video: Video, asked: Json, _: Own) -> Json:
+    return {
+        "imageUrls": [f"{video.folder}/shotup/{number}.jpg" for number in range(10)],  # preset 10: every 10 %
+        "watermarkDefinition": asked.get("watermarkDefinition", []),
+    }
 
 
 def _snapshots(video: Video, asked: Json, _: Own) -> Json:
@@ -80,7 +83,8 @@ def _snapshots(video: Video, asked: Json, _: Own) -> Json:
             {"timeOffset": offset, "url": f"{video.folder}/snapshot/{asked['definition']}_{offset}.jpg"}
             for offset in asked["timeOffset"]
             if offset <= video.footage.duration * 1000  # behind the end there is no picture
-        ]
+        ],
+        "watermarkDefinition": asked.get("watermarkDefinition", []),
     }
 
 

@@ -80,7 +80,7 @@ def _data(service: Service, task: Task) -> Json:
         "fileId": file_of(task),
     }
     if video:
-        data["metaData"] = metadata(video)
+        data["metaData"] = _said("metaData", metadata(video))
     if video and video.drm and "drm" in task.detail and task.status == FINISH:
         data["drm"] = {name: value for name, value in video.drm.items() if name != "encryptType"}
     for step in task.steps:
@@ -103,7 +103,21 @@ def told(step: Step) -> Json:
         "message": "SUCCESS" if step.status == SUCCESS else step.message if step.status == FAIL else "",
         "input": step.input,
     }
-    return entry | ({"output": step.output} if step.output is not None else {})
+    return entry | ({"output": _said(step.type, step.output)} if step.output is not None else {})
+
+
+def _said(what: str, facts: Json) -> Json:
+    """The same without what only GetVideoInfo tells."""
+    return {name: value for name, value in facts.items() if name not in UNSAID.get(what, ())}
+
+
+UNSAID = {
+    "metaData": {"floatDuration"},
+    "Transcode": {"floatDuration"},
+    "AnimatedGraphics": {"bitrate", "size", "md5", "startTime", "endTime"},
+    "SampleSnapshot": {"watermarkDefinition"},
+    "SnapshotByTimeOffset": {"watermarkDefinition"},
+}
 
 
 KIND = Kind("ProcedureStateChanged", _work, _data)
