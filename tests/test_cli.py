@@ -72,7 +72,9 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
 
     assert 0 == result.exit_code
     listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
-    assert ["run", "demo", "check", "emulator", "call", "upload", "events", "explain"] == [name for name, _ in listed]
+    assert ["run", "demo", "check", "emulator", "call", "upload", "events", "torture", "explain"] == [
+        name for name, _ in listed
+    ]
     assert [] == [line for _, line in listed if line.endswith("...")]
     assert "78 wrong settings" in result.output
 
