@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,8 +24,10 @@ from vodworker.errors import ConfigError
 from vodworker.journal.port import Store
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import log
+from vodworker.reload import Live
 from vodworker.router import Router
 from vodworker.sign import nonces
+from vodworker.watch import Systemd, Watch, answering
 from vodworker.worker import Rules, Worker
 
 KEEPALIVE = (
@@ -126,14 +128,28 @@ def ready(settings: Settings) -> Router:
     return router
 
 
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, read: Callable[[], Settings] | None = None, systemd: Systemd | None = None) -> int:
     """The daemon, until a signal; returns the exit code.
 
-    Raises `ConfigError` before anything is opened, `JournalError` (in an exception group) when the journal breaks.
+    read: reads the settings anew, at a SIGHUP. systemd: is told how it goes. Raises `ConfigError` before anything is
+    opened, `JournalError` (in an exception group) when the journal breaks.
     """
     router = ready(settings)
+    live = Live(settings, read or (lambda: settings), tuple(router.routes))
+    watch = Watch(router.routes, systemd or Systemd.of({}), limit=settings.limit)
+    with watch.listening():
+        async with answering(settings.http.listen, watch) as address, asyncio.TaskGroup() as group:
+            beating = group.create_task(watch.pulse.run(), name="pulse")
+            await work(live, router, watch, address)
+            beating.cancel()
+    return 0
+
+
+async def work(live: Live, router: Router, watch: Watch, address: str | None) -> None:
+    """Open everything, and work until a signal."""
+    settings = live.settings
     started = asyncio.get_running_loop().time()
-    async with service(settings, sole=True) as cloud:
+    async with service(settings, sole=True) as cloud, asyncio.TaskGroup() as group:
         log.info(
             "worker.started",
             version=version("vodworker"),
@@ -141,6 +157,7 @@ async def run(settings: Settings) -> int:
             journal=settings.journal.shown,
             handlers=tuple(router.routes),
             streams=settings.pull.streams,
+            listen=address,
         )
         if adopted := await cloud.store.adopt():
             log.info("journal.adopted", entries=adopted)
@@ -149,7 +166,7 @@ async def run(settings: Settings) -> int:
             attempts=settings.handlers.attempts,
             timeout=settings.handlers.timeout,
             lease=settings.work.lease,
-            options=settings.handlers.options,
+            options=live.options,
         )
         worker = Worker(
             Queue(cloud.vod, limiter=cloud.limiter, limit=settings.limit),
@@ -163,17 +180,23 @@ async def run(settings: Settings) -> int:
             grace=settings.work.grace,
             keep=settings.journal.keep,
         )
-        with stop_on_signals(settings.work.grace) as stop:
+
+        def use(settings: Settings) -> None:
+            cloud.vod.account = cloud_account(settings)
+
+        asking = group.create_task(watch.ask(cloud.store, cloud.limiter), name="ask the journal")
+        with live.reloading(use), stop_on_signals(settings.work.grace, watch.stopping) as stop:
             left = await worker.run(stop)
+        asking.cancel()
     log.info("worker.stopped", open=left, took=round(asyncio.get_running_loop().time() - started, 1))
-    return 0
 
 
 @contextmanager
-def stop_on_signals(grace: float) -> Generator[asyncio.Event]:
+def stop_on_signals(grace: float, told: Callable[[float], None] = lambda _: None) -> Generator[asyncio.Event]:
     """An event that SIGTERM or SIGINT sets; a second signal, or the grace running out, ends the process at once.
 
-    The handlers are Python's own and not the loop's: they run even while a handler blocks the loop.
+    told: is told, by the first signal, within how many seconds the process will be gone. The handlers are Python's own
+    and not the loop's: they run even while a handler blocks the loop.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -184,6 +207,7 @@ def stop_on_signals(grace: float) -> Generator[asyncio.Event]:
     def heard(_signal: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             cut()
+        told(grace + HARD_STOP)
         loop.call_soon_threadsafe(stop.set)
         limit = threading.Timer(grace + HARD_STOP, cut)
         limit.daemon = True

@@ -1,8 +1,10 @@
 """`vodworker run`: the daemon."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from vodworker import app
 from vodworker.cli.manners import leaves, read, with_config
 from vodworker.errors import JournalError
 from vodworker.log import log, setup
+from vodworker.watch import Systemd
 
 
 @with_config
@@ -30,8 +33,9 @@ def run(config: Path | None, handlers: Sequence[Path]) -> None:
     """
     settings = read(config, handlers=handlers)
     setup(settings.log.format, settings.log.level)
+    systemd = Systemd.of(os.environ)  # noqa: TID251  # what systemd itself has put there
     try:
-        code = asyncio.run(app.run(settings))
+        code = asyncio.run(app.run(settings, read=partial(read, config, handlers=handlers), systemd=systemd))
     except* JournalError as broken:
         for error in leaves(broken):
             log.critical("journal.failed", journal=settings.journal.shown, error=str(error))

@@ -165,6 +165,12 @@ SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY
 UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('dead', 'discarded') GROUP BY state
 """
+AGE_OF_OLDEST = f"""
+SELECT %s - min(recorded) FROM events WHERE id IN (
+    SELECT min(id) / {PLACES} FROM entries WHERE state IN ('ready', 'running')
+    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'blocked'
+)
+"""
 ROWS = f"""
 SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
     SELECT ahead.id / {PLACES} FROM entries AS ahead
@@ -352,6 +358,11 @@ class PostgresStore:
     async def counts(self) -> dict[str, int]:
         """See `Desk`."""
         return await self._ask(_counts)
+
+    async def oldest(self) -> float | None:
+        """See `Desk`."""
+        (age,) = await self._ask(lambda db, now: db.one(AGE_OF_OLDEST, now))
+        return None if age is None else float(age)
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
         """See `Desk`."""
