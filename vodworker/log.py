@@ -56,6 +56,7 @@ FIELDS: dict[str, str] = {
     "code": "the service's error code",
     "error": "what went wrong, in a line",
     "why": "the reason, in a line",
+    "waited": "seconds that it waited for a token",
     "request_ms": "milliseconds from sending the request to the end of its reply",
     "margin": "seconds of the handle's life that were left",
     "handles": "how many handles the confirmation carried",
@@ -200,10 +201,10 @@ LOG_EVENTS: dict[str, LogEvent] = {
     "handler.released": LogEvent(
         "info", (*IDENTIFIERS, "took"), "The daemon stops: the unfinished entry is open again, its attempt not counted."
     ),
-    "call.done": LogEvent("info", ("action", "request_ms", "task_id"), "The service did what was asked."),
+    "call.done": LogEvent("info", ("action", "waited", "request_ms", "task_id"), "The service did what was asked."),
     "call.failed": LogEvent(
         "warning",
-        ("action", "code", "error", "request_ms"),
+        ("action", "code", "error", "waited", "request_ms"),
         "A call brought no good reply.",
         "`vodworker explain CODE` says whose fault it is.",
     ),

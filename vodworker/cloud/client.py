@@ -132,10 +132,12 @@ class Vod:
         """One attempt: a token, the request, its line in the log."""
         if turn:
             turn.waits()
+        clock = asyncio.get_running_loop().time
+        asked = clock()
         async with self._limiter.token(action):
+            waited = round(clock() - asked, 3)
             if turn:
                 await turn.goes()
-            clock = asyncio.get_running_loop().time
             started = clock()
             try:
                 reply = await self.ask(action, params, within=self.timeout)
@@ -144,10 +146,12 @@ class Vod:
             except CallError as error:
                 code = error.code if isinstance(error, Refused) else None
                 request_ms = round((clock() - started) * 1000, 1)
-                log.warning("call.failed", action=action, code=code, error=describe(error), request_ms=request_ms)
+                facts = {"code": code, "error": describe(error)}
+                log.warning("call.failed", action=action, **facts, waited=waited, request_ms=request_ms)
                 raise
+            request_ms = round((clock() - started) * 1000, 1)
             task = {"task_id": reply["vodTaskId"]} if "vodTaskId" in reply else {}
-            log.info("call.done", action=action, request_ms=round((clock() - started) * 1000, 1), **task)
+            log.info("call.done", action=action, waited=waited, request_ms=request_ms, **task)
             return reply
 
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
