@@ -458,12 +458,17 @@ async def test_slow_request_is_counted_when_it_arrives() -> None:
         assert [3, 3] == [round(first.duration), round(second.duration)]
 
 
+ENDS = [None, Truncated(), Truncated(broken=True), Cut(when="after"), Http(when="after")]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=str)
 @in_virtual_time
-async def test_request_arrives_though_its_caller_hangs_up() -> None:
+async def test_request_arrives_though_its_caller_hangs_up(end: AnyFault | None) -> None:
     """A caller that hangs up while its request is on its way takes nothing back: the task is started all the same."""
     async with account() as call:
         file_id = await upload(call)
-        call.emulator.faults.set(Plan(faults=(Latency(seconds=10, action="ProcessFile"),)))
+        faults = (Latency(seconds=10, action="ProcessFile"), *([end] if end else []))
+        call.emulator.faults.set(Plan(faults=faults))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(5):
                 await start(call, file_id)

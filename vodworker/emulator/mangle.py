@@ -1,5 +1,7 @@
 """Replies as a bad network delivers them: cut, torn, or somebody else's."""
 
+from contextlib import suppress
+
 from aiohttp import web
 
 from vodworker.emulator.faults import Cut, End, Foreign, Http, Truncated
@@ -41,7 +43,8 @@ async def _torn(request: web.Request, body: bytes, keep: int) -> web.StreamRespo
     response = web.StreamResponse()
     response.content_type = "application/json"
     response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[:keep])
+    with suppress(ConnectionResetError):  # its caller has hung up already
+        await response.prepare(request)
+        await response.write(body[:keep])
     hang_up(request, flush=True)
     return response
