@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.journal.conftest import Clock, arrival
+from tests.journal.conftest import ADAPTERS, Place, arrival
 from vodworker.journal.port import Entry, Store
-from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Again, Dead, Finished
 
 HANDLERS = ("h", "g")
@@ -37,12 +36,13 @@ class Model:
 class Work(RuleBasedStateMachine):
     """Record, claim, settle, lose, release, redrive, discard and adopt, in any order."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place, *, adopts: bool) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.clock = Clock()
+        self.clock = place.clock
+        self.adopts = adopts
         self.stack = AsyncExitStack()
-        self.store: Store = self.run(self.stack.enter_async_context(open_sqlite(":memory:", now=self.clock)))
+        self.store: Store = self.run(self.stack.enter_async_context(place.brief()))
         self.names = count()
         self.entries: list[Model] = []
         self.held: list[Entry] = []
@@ -175,6 +175,7 @@ class Work(RuleBasedStateMachine):
 
         assert len(over) == self.run(self.store.discard([model.id for model in asked], why="x"))
 
+    @precondition(lambda self: self.adopts)
     @rule()
     def adopt(self) -> None:
         """A daemon died, and the next opens what it ran."""
@@ -200,6 +201,11 @@ class Work(RuleBasedStateMachine):
             assert counts[state] == expected.count(state), state
 
 
-TestWork = Work.TestCase
-TestWork.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
-TestWork = pytest.mark.timeout(60)(TestWork)  # a busy machine takes its time for a thousand transactions
+@pytest.mark.timeout(60)  # a busy machine takes its time for a thousand transactions
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_the_order_of_work(adapter: str, request: pytest.FixtureRequest) -> None:
+    """Whatever happens in whatever order, each store does what the model does."""
+    run_state_machine_as_test(
+        lambda: Work(ADAPTERS[adapter](request), adopts=adapter == "sqlite"),  # type: ignore[arg-type]  # makes one, too
+        settings=settings(max_examples=25, stateful_step_count=25, deadline=None),
+    )

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from vodworker.journal import desk
+from vodworker.journal import postgres_tasks as tasks
 from vodworker.journal.port import (
     COPY_SPAN,
     STATES,
@@ -22,13 +23,15 @@ from vodworker.journal.port import (
     Claim,
     Entry,
     Filter,
+    Origin,
+    Out,
     Receipt,
     Recorded,
     Standing,
     Token,
 )
 from vodworker.journal.server import Address, Server
-from vodworker.journal.session import Locked, Session, Work
+from vodworker.journal.session import Locked, Session, Shared, Work
 from vodworker.journal.tables import LOCKS
 from vodworker.journal.thread import Thread
 from vodworker.outcome import Again, Dead, Ending, Finished
@@ -93,24 +96,34 @@ SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::floa
 """
 KEEP = """
 UPDATE entries SET due = %s FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
-WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running' RETURNING entries.id
+WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running' RETURNING entries.id, entries.fence
 """
-END = "UPDATE entries SET state = %s, since = %s, why = %s WHERE id = %s AND fence = %s AND state = 'running'"
-AGAIN = """
-UPDATE entries SET state = 'ready', since = %s, due = %s, why = %s WHERE id = %s AND fence = %s AND state = 'running'
+SETTLE = """
+UPDATE entries SET state = ended.state, since = now, due = now + ended.after, why = ended.why
+FROM (SELECT %s::float8 AS now) AS asked,
+    unnest(%s::bigint[], %s::bigint[], %s::text[], %s::float8[], %s::text[]) AS ended (id, fence, state, after, why)
+WHERE entries.id = ended.id AND entries.fence = ended.fence AND entries.state = 'running'
+RETURNING entries.id, entries.fence
 """
 RELEASE = f"""
 UPDATE entries SET state = 'ready', since = now, attempt = attempt - 1, due = least(now, recorded)
-FROM (SELECT %s::float8 AS now) AS asked, events
-WHERE entries.id = %s AND fence = %s AND state = 'running' AND events.id = entries.id / {PLACES}
+FROM (SELECT %s::float8 AS now) AS asked, unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
+JOIN events ON events.id = mine.id / {PLACES}
+WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running'
 """
-STEP_BACK = """
-UPDATE entries SET state = 'blocked' WHERE lane = %s AND state = 'ready'
-AND id > (SELECT min(id) FROM entries WHERE lane = %s AND state = 'blocked')
+FIRST_BLOCKED = """
+unnest(%s::bigint[]) AS moving (lane), LATERAL (
+    SELECT id FROM entries WHERE entries.lane = moving.lane AND state = 'blocked' ORDER BY id LIMIT 1
+) AS first
 """
-STEP_UP = """
-UPDATE entries SET state = 'ready' WHERE id = (SELECT min(id) FROM entries WHERE lane = %s AND state = 'blocked')
-AND NOT EXISTS (SELECT FROM entries WHERE lane = %s AND state IN ('ready', 'running'))
+STEP_BACK = f"""
+UPDATE entries SET state = 'blocked' FROM {FIRST_BLOCKED}
+WHERE entries.lane = moving.lane AND state = 'ready' AND entries.id > first.id
+"""
+STEP_UP = f"""
+UPDATE entries SET state = 'ready' FROM {FIRST_BLOCKED}
+WHERE entries.id = first.id
+AND NOT EXISTS (SELECT FROM entries WHERE entries.lane = moving.lane AND state IN ('ready', 'running'))
 """
 
 # sweep
@@ -137,10 +150,14 @@ SELECT (SELECT count(*) FROM entries WHERE state IN ('ready', 'running'))
 """
 
 # tokens
-DROP_BACK = "DELETE FROM tokens WHERE action = %s AND back <= %s"
+TAKE = """
+WITH asked AS (SELECT %s::float8 AS now, %s::text AS action, %s::bigint AS most, %s::float8 AS hold),
+back AS (DELETE FROM tokens USING asked WHERE tokens.action = asked.action AND back <= now)
+INSERT INTO tokens (action, taken, back) SELECT action, now, now + hold FROM asked
+WHERE most > (SELECT count(*) FROM tokens WHERE tokens.action = asked.action AND back > now) RETURNING id
+"""
+NEXT_BACK = "SELECT back FROM tokens WHERE action = %s AND back > %s ORDER BY back DESC LIMIT 1 OFFSET %s"
 COUNT_OUT = "SELECT count(*) FROM tokens WHERE action = %s AND back > %s"
-ADD_OUT = "INSERT INTO tokens (action, taken, back) VALUES (%s, %s, %s) RETURNING id"
-NEXT_BACK = "SELECT back FROM tokens WHERE action = %s ORDER BY back LIMIT 1 OFFSET %s"
 SET_BACK = """
 INSERT INTO tokens (id, action, taken, back) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET back = excluded.back
 """
@@ -252,7 +269,8 @@ class PostgresStore:
 
     async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """See `Journal`."""
-        locks = frozenset(_lock(_text(arrival.key) or arrival.body) for arrival in arrivals)
+        locks = _locks(arrival.ends for arrival in arrivals)
+        locks |= {_lock(arrival.key or arrival.body) for arrival in arrivals}
         return await self._ask(Locked(locks, lambda db, now: _record(db, now, arrivals)))
 
     async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
@@ -276,14 +294,14 @@ class PostgresStore:
         """See `Journal`."""
 
         def work(db: Session, now: float) -> list[Entry]:
-            kept = db.rows(KEEP, now + lease, [entry.id for entry in entries], [entry.fence for entry in entries])
-            return [entry for entry in entries if (entry.id,) not in kept]
+            kept = {*db.each(KEEP, [(entry.id, entry.fence) for entry in entries], now + lease)}
+            return [entry for entry in entries if (entry.id, entry.fence) not in kept]
 
         return await self._ask(work)
 
     async def settle(self, entry: Entry, ending: Ending) -> bool:
         """See `Journal`."""
-        return await self._ask(Locked(_locks([entry.key]), lambda db, now: _settle(db, now, entry, ending)))
+        return await self._ask(Shared(_locks([entry.key]), _settle, (entry, ending)))
 
     async def release(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""
@@ -297,6 +315,7 @@ class PostgresStore:
         while last is not None:
             forgotten, last = await self._ask(_sweeping(keep, after=last))
             events += forgotten
+        await self._ask(tasks.forget_old)
         (open_entries,) = await self._ask(lambda db, _: db.one(COUNT_OPEN))
         if events:
             log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
@@ -332,10 +351,15 @@ class PostgresStore:
         call = (entry.id, _digest(identity), _text(identity), action, request)
         await self._ask(lambda db, now: db.do(ADD_CALL, *call, now))
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "") -> None:
+    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
         """See `Calls`."""
-        started = _text(task) or None
-        await self._ask(lambda db, now: db.do(KEEP_REPLY, reply, started, now, entry.id, _digest(identity)))
+
+        def work(db: Session, now: float) -> None:
+            db.do(KEEP_REPLY, reply, _text(task) or None, now, entry.id, _digest(identity))
+            if task:
+                tasks.follow(db, now, _text(task), entry, ends_in)
+
+        await self._ask(Locked(_locks([task]), work))
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
@@ -350,6 +374,22 @@ class PostgresStore:
             return Standing(claimed, db.one(COUNT_DOUBTFUL, action)[0])
 
         return await self._ask(work)
+
+    async def overdue(self, *, first: float, limit: int) -> list[Out]:
+        """See `Tasks`."""
+        return await self._ask(lambda db, now: tasks.overdue(db, now, first, limit))
+
+    async def unfollow(self, task: str) -> None:
+        """See `Tasks`."""
+        await self._ask(Locked(_locks([task]), lambda db, _: tasks.unfollow(db, _text(task))))
+
+    async def origin(self, task: str) -> Origin | None:
+        """See `Tasks`."""
+        return await self._ask(lambda db, _: tasks.origin(db, _text(task)))
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """See `Desk`."""
+        return await self._ask(tasks.listed)
 
     async def adopt(self) -> int:
         """See `Store`. Nothing is adopted: nobody can tell who is dead before the leases do."""
@@ -400,27 +440,39 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
     digests = {arrival.body: _digest(arrival.body) for arrival in arrivals}
     copies = db.rows(FIND_COPIES, [*digests.values()], now - COPY_SPAN)
     known: dict[bytes, int] = {body: event for event, body in copies if body in digests}  # the newest of several
+    ends = tasks.ends_of(db, [_text(arrival.ends) for arrival in arrivals if arrival.ends])
+    new_ends: dict[str, tuple[int | None, bool]] = {}
     numbers = (number for (number,) in db.rows(NUMBERS, len(digests) - len(known)))
     receipts: list[Receipt] = []
     events: list[tuple[int, str, str, bytes]] = []
     waiting: list[tuple[int, int]] = []
     entries: list[tuple[int, str, str, int | None]] = []
     for arrival in arrivals:
-        copy = arrival.body in known
-        event = known[arrival.body] if copy else next(numbers)
-        receipts.append(Receipt(event, copy=copy))
-        if copy:
+        task = _text(arrival.ends)
+        ended_by, was_found = ends.get(task, (None, False))
+        if arrival.found and ended_by is not None:
+            receipts.append(Receipt(ended_by, copy=True))
+            continue
+        original = known.get(arrival.body)
+        event = original or next(numbers)
+        receipts.append(Receipt(event, copy=original is not None or was_found))
+        if original is not None:
             continue
         known[arrival.body] = event
+        if task in ends:
+            ends[task] = new_ends[task] = (event, arrival.found)
         key = _text(arrival.key)
         events.append((event, _text(arrival.type), key, arrival.body))
-        waiting.append((event, digests[arrival.body]))
-        for entry, handler in enumerate(arrival.handlers, start=event * PLACES):
-            entries.append((entry, handler, key, _lane(handler, key)))
+        if not arrival.found:
+            waiting.append((event, digests[arrival.body]))
+        if not was_found:  # else its end was handled before it came
+            for entry, handler in enumerate(arrival.handlers, start=event * PLACES):
+                entries.append((entry, handler, key, _lane(handler, key)))
+    states = _states(db, [lane for *_, lane in entries])
     db.each(ADD_EVENTS, events, now)
     db.each(ADD_WAITING, waiting)
-    states = _states(db, [lane for *_, lane in entries])
     db.each(ADD_ENTRIES, [(*entry, state) for entry, state in zip(entries, states, strict=True)], now, now)
+    tasks.ended(db, new_ends)
     return receipts
 
 
@@ -444,33 +496,44 @@ def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Cl
     return Claim(tuple(entry for *_, entry in taken), None if due is None else max(SOON, due - now))
 
 
-def _settle(db: Session, now: float, entry: Entry, ending: Ending) -> bool:
-    match ending:
-        case Finished():
-            done = db.do(END, "done", now, "", entry.id, entry.fence)
-        case Dead(why):
-            done = db.do(END, "dead", now, _text(why), entry.id, entry.fence)
-        case Again(after, why):
-            done = db.do(AGAIN, now, now + after, _text(why), entry.id, entry.fence)
-    if done:
-        _move_up(db, _lane(entry.handler, entry.key))
-    return bool(done)
+def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]) -> list[bool]:
+    rows: dict[tuple[int, int], tuple[int, int, str, float, str]] = {}
+    for entry, ending in settlements:
+        match ending:
+            case Finished():
+                state, after, why = "done", 0.0, ""
+            case Dead(why):
+                state, after = "dead", 0.0
+            case Again(after, why):
+                state = "ready"
+        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, _text(why)))
+    settled = {*db.each(SETTLE, [*rows.values()], now)}
+    answers: list[bool] = []
+    moving: list[Entry] = []
+    for entry, _ in settlements:
+        mine = (entry.id, entry.fence)
+        answers.append(mine in settled)
+        if mine in settled:
+            settled.remove(mine)
+            moving.append(entry)
+    _move_up(db, [_lane(entry.handler, entry.key) for entry in moving])
+    return answers
 
 
 def _releasing(entries: Sequence[Entry]) -> Work[None]:
     def work(db: Session, now: float) -> None:
-        for entry in entries:
-            if db.do(RELEASE, now, entry.id, entry.fence):
-                _move_up(db, _lane(entry.handler, entry.key))
+        db.each(RELEASE, [(entry.id, entry.fence) for entry in entries], now)
+        _move_up(db, [_lane(entry.handler, entry.key) for entry in entries])
 
     return Locked(_locks(entry.key for entry in entries), work)
 
 
-def _move_up(db: Session, lane: int | None) -> None:
-    """Let the first unfinished entry of a lane be ready, unless one is running."""
-    if lane is not None:
-        db.do(STEP_BACK, lane, lane)  # one that came to its turn while the first one was dead
-        db.do(STEP_UP, lane, lane)
+def _move_up(db: Session, lanes: Iterable[int | None]) -> None:
+    """Let the first unfinished entry of each lane be ready, unless one is running."""
+    moving = sorted({lane for lane in lanes if lane is not None})
+    if moving:
+        db.do(STEP_BACK, moving)  # one that came to its turn while the first one was dead
+        db.do(STEP_UP, moving)
 
 
 def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
@@ -489,12 +552,9 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
 
 
 def _take(db: Session, now: float, action: str, *, limit: int, hold: float) -> Token | float:
-    db.do(DROP_BACK, action, now)
-    (out,) = db.one(COUNT_OUT, action, now)
-    if out < limit:
-        (token,) = db.one(ADD_OUT, action, now, now + hold)
+    for (token,) in db.rows(TAKE, now, action, limit, hold):
         return Token(token, action)
-    back: float = db.one(NEXT_BACK, action, out - limit)[0]  # several must come back where a limit was lowered
+    back: float = db.one(NEXT_BACK, action, now, limit - 1)[0]  # several must come back where a limit was lowered
     return max(SOON, back - now)
 
 
@@ -561,14 +621,14 @@ def _redrive(db: Session, now: float, entry: int) -> bool:
     lanes = db.rows(REDRIVE, now, now, entry)
     for (lane,) in lanes:
         db.do(DROP_DOUBTFUL, entry)
-        _move_up(db, lane)
+        _move_up(db, [lane])
     return bool(lanes)
 
 
 def _discard(db: Session, now: float, entry: int, why: str) -> bool:
     lanes = db.rows(DISCARD, why, now, entry)
     for (lane,) in lanes:
-        _move_up(db, lane)
+        _move_up(db, [lane])
     return bool(lanes)
 
 

@@ -17,13 +17,14 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vodworker.errors import ConfigError, JournalError
-from vodworker.journal.session import Connection, Locked, Session, Work
+from vodworker.journal.session import Connection, Session, Work, answers, locks
 from vodworker.journal.tables import MIGRATIONS, migrate
 from vodworker.outcome import backoff
 
 OLDEST = 13  # the release that first tells what became of a transaction by the number used here
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 SCHEMA = "vodworker"
+PORTS = re.compile(r"[0-9,]*")
 DEFAULTS = {  # of the connection; the url may say otherwise
     "application_name": SCHEMA,
     "connect_timeout": "5",
@@ -103,21 +104,21 @@ class Address:
         """Read a `journal.url`: libpq's, and `schema=` among its parameters; `ConfigError` without a word of it."""
         url, _, query = url.partition("?")
         given = [part for part in query.split("&") if part]
-        (schema,) = [part.removeprefix("schema=") for part in given if part.startswith("schema=")] or [SCHEMA]
+        schema = next((part.removeprefix("schema=") for part in given if part.startswith("schema=")), SCHEMA)
         rest = "&".join(part for part in given if not part.startswith("schema="))
         if not NAME.fullmatch(schema):
             raise ConfigError([f"journal.url: schema={schema} must be lower-case letters, digits and _"])
         try:
-            parts = conninfo_to_dict(f"{url}?{rest}" if rest else url)
+            parts = {name: str(part) for name, part in conninfo_to_dict(f"{url}?{rest}" if rest else url).items()}
         except psycopg.ProgrammingError:
             raise ConfigError([UNREADABLE]) from None
-        user, host, port = (parts.get(part) for part in ("user", "host", "port"))
-        place = f"{f'{user}@' if user else ''}{host or ''}{f':{port}' if port else ''}/{parts.get('dbname') or ''}"
+        user, host, port, database = (parts.get(part, "") for part in ("user", "host", "port", "dbname"))
+        if not PORTS.fullmatch(port) or "@" in database:  # they may be pieces of a password with a : or a /
+            raise ConfigError([UNREADABLE])
+        place = f"{user}{'@' * bool(user)}{host}{':' * bool(port.strip(','))}{port.strip(',')}/{database}"
         named = f"{DEFAULTS['application_name']} {schema}"
         return cls(
-            make_conninfo(
-                **{**DEFAULTS, "application_name": named, **{name: str(part) for name, part in parts.items()}}
-            ),
+            make_conninfo(**{**DEFAULTS, "application_name": named, **parts}),
             schema,
             f"postgresql://{place}{'' if schema == SCHEMA else f'?schema={schema}'}",
         )
@@ -147,6 +148,8 @@ class Server:
         self._begun = BEGIN.format(schema=address.schema)
         self._connection: Connection | None = None
         self._hurry = threading.Event()
+        self._failures = 0
+        self._lost = 0.0
 
     def __repr__(self) -> str:
         return f"<Server {self.path} {'connected' if self._connection else 'not connected'}>"
@@ -184,25 +187,24 @@ class Server:
         """The answers, once all is written; what is lost on the way is done again."""
         while True:
             try:
-                connection = self._connection or self._connect()
+                connection = self._connected()
                 now, transaction = self._begin(connection, works)
-                db = Session(connection)
-                answers = [work(db, now) for work in works]
+                given = answers(Session(connection), now, works)
                 written = self._commit(connection, transaction)
             except FAILURES as error:
                 self._give_up(error)
                 if is_absence(error):
-                    self._reconnect(error)
+                    self._wait(error)
                 elif not matches(error, CONTENTION):
                     raise
             else:
                 if written:
-                    return answers
+                    return given
 
     def _begin(self, connection: Connection, works: Sequence[Work[Any]]) -> tuple[float, Transaction]:
         """Begin, hold what the works want held, and read the clock."""
-        names = sorted({name for work in works if isinstance(work, Locked) for name in work.locks})
-        hold = HOLD.format(names=",".join(map(str, names))) if names else ""
+        names = ",".join(map(str, locks(works)))
+        hold = HOLD.format(names=names) if names else ""
         results = connection.execute((self._begun + hold + NOW).encode())
         while results.nextset():
             pass
@@ -213,18 +215,22 @@ class Server:
         """Write it; False when it is known not to be written. Where no answer comes, the database is asked later."""
         try:
             connection.execute(b"COMMIT")
+            written = True
         except psycopg.Error as error:
             if not is_absence(error):
                 raise
             self._give_up(error)
-            return self._was_written(transaction, error)
-        return True
+            written = self._was_written(transaction, error)
+        if self._failures:
+            log.info("journal.back", journal=self.path, outage=round(perf_counter() - self._lost, 1))
+            self._failures = 0
+        return written
 
     def _was_written(self, transaction: Transaction, error: psycopg.Error) -> bool:
         while True:
-            connection = self._reconnect(error)
+            self._wait(error)
             try:
-                fate, timeline = connection.execute(FATE, (transaction.number,)).fetchall()[0]
+                ((fate, timeline),) = self._connected().execute(FATE, (transaction.number,)).fetchall()
             except psycopg.errors.InvalidParameterValue:  # a number of the future: this primary never heard of it
                 return False
             except psycopg.Error as again:
@@ -235,35 +241,28 @@ class Server:
             else:
                 if fate != "in progress":
                     return bool(fate == "committed" and timeline == transaction.timeline)
-                error = psycopg.OperationalError("the end of a transaction is awaited")
+                error = psycopg.OperationalError("its last transaction has not ended yet")
 
-    def _connect(self) -> Connection:
-        connection = psycopg.connect(self._address.conninfo, autocommit=True, prepare_threshold=None)
-        encoding = connection.info.parameter_status("server_encoding")
-        version = connection.info.server_version // 10000
-        if version < OLDEST or encoding != "UTF8":
-            connection.close()
-            raise JournalError(f"it is PostgreSQL {version} in {encoding}; from {OLDEST} on, and in UTF8, it will do")
-        self._connection = connection
-        return connection
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = psycopg.connect(self._address.conninfo, autocommit=True, prepare_threshold=None)
+            encoding = connection.info.parameter_status("server_encoding")
+            release = connection.info.server_version // 10000
+            if release < OLDEST or encoding != "UTF8":
+                connection.close()
+                raise JournalError(f"it is PostgreSQL {release} in {encoding}; it must be {OLDEST} or newer, in UTF8")
+            self._connection = connection
+        return self._connection
 
-    def _reconnect(self, error: Exception) -> Connection:
-        """Wait until it is there again. Raises the error when there is nobody to wait."""
-        lost = perf_counter()
-        failures = 0
-        while self._patient and not self._hurry.is_set():
-            failures += 1
-            after = backoff(failures, self._random, first=FIRST_PAUSE, most=LONGEST_PAUSE)
-            log.error("journal.lost", journal=self.path, error=said(error), failures=failures, after=round(after, 1))
-            self._hurry.wait(after)
-            try:
-                connection = self._connect()
-            except psycopg.OperationalError as again:
-                error = again
-            else:
-                log.info("journal.back", journal=self.path, outage=round(perf_counter() - lost, 1))
-                return connection
-        raise error
+    def _wait(self, error: Exception) -> None:
+        """Wait a while for it to come back, longer each time. Raises the error when nobody is to wait."""
+        if not self._patient or self._hurry.is_set():
+            raise error
+        self._lost = self._lost if self._failures else perf_counter()
+        self._failures += 1
+        after = backoff(self._failures, self._random, first=FIRST_PAUSE, most=LONGEST_PAUSE)
+        log.error("journal.lost", journal=self.path, error=said(error), failures=self._failures, after=round(after, 1))
+        self._hurry.wait(after)
 
     def _give_up(self, error: Exception) -> None:
         """End what has begun."""
@@ -299,7 +298,8 @@ def matches(error: Exception, codes: Iterable[str]) -> bool:
 
 def is_absence(error: Exception) -> bool:
     """Whether the database is away, or cannot do anything now; without a code, the connection itself failed."""
-    return isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or matches(error, ABSENCE))
+    unreached = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+    return unreached or matches(error, ABSENCE)
 
 
 def said(error: Exception) -> str:

@@ -1,12 +1,13 @@
 """A transaction on a PostgreSQL server, as works see it: statements in, rows out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import psycopg
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
@@ -22,7 +23,8 @@ class Session:
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows that the statement brings."""
-        return self._connection.execute(statement.encode(), values or None).fetchall()
+        cursor = self._connection.execute(statement.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
 
     def one(self, statement: str, *values: object) -> tuple[Any, ...]:
         """The one row that the statement brings."""
@@ -33,10 +35,9 @@ class Session:
         """The number of rows that the statement touched."""
         return self._connection.execute(statement.encode(), values or None).rowcount
 
-    def each(self, statement: str, rows: Sequence[tuple[object, ...]], *values: object) -> None:
-        """Do the statement for many rows at once, if there are any: its last values are their columns, as arrays."""
-        if rows:
-            self.do(statement, *values, *([*column] for column in zip(*rows, strict=True)))
+    def each(self, statement: str, subjects: Sequence[tuple[object, ...]], *values: object) -> list[tuple[Any, ...]]:
+        """All rows that the statement brings for these subjects: its last values are their columns, as arrays."""
+        return self.rows(statement, *values, *([*column] for column in zip(*subjects, strict=True))) if subjects else []
 
 
 Work: TypeAlias = Callable[[Session, float], T]  # what to do in a transaction, and at what time it is done
@@ -52,3 +53,37 @@ class Locked(Generic[T]):
     def __call__(self, db: Session, now: float) -> T:
         """Do it."""
         return self.work(db, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared(Generic[A, T]):
+    """A work that is done together with the others of its kind: once for all that are in the transaction.
+
+    works: is given the subjects of all of them, and returns the answer for each.
+    """
+
+    locks: frozenset[int]
+    works: Callable[[Session, float, Sequence[A]], Sequence[T]]
+    subject: A
+
+    def __call__(self, db: Session, now: float) -> T:
+        """Do it alone."""
+        return self.works(db, now, [self.subject])[0]
+
+
+def locks(works: Iterable[Work[Any]]) -> list[int]:
+    """All rows that these works want held, in the one order in which everybody takes them."""
+    return sorted({lock for work in works if isinstance(work, Locked | Shared) for lock in work.locks})
+
+
+def answers(db: Session, now: float, works: Sequence[Work[Any]]) -> list[Any]:
+    """Do the works: first those that are shared, kind by kind, then the others in their order."""
+    given: dict[int, Any] = {}
+    kinds: dict[Any, list[int]] = {}
+    for place, work in enumerate(works):
+        if isinstance(work, Shared):
+            kinds.setdefault(work.works, []).append(place)
+    for together, places in kinds.items():
+        subjects = [work.subject for place in places if isinstance(work := works[place], Shared)]
+        given |= zip(places, together(db, now, subjects), strict=True)
+    return [given[place] if place in given else work(db, now) for place, work in enumerate(works)]
