@@ -1,34 +1,38 @@
-"""The token buckets: never more than the allowed calls of an action in any 60 s, as the service counts them.
+"""The token buckets: never more than the allowed calls of an action in any minute, as the service counts them.
 
-The service counts a call when it arrives: somewhere between the moment we send it and the moment we have its reply.
+The service counts a call when it arrives: somewhere between the moment we send it and the moment we have its answer.
 So the token that a call spends comes back `WINDOW` after the call *ended*. Were it stamped when the call starts, a slow
 request could arrive late, beside those of the next window; were it dripped back at an even rate, as a plain token
-bucket does, a full bucket and its refill would both go out in one minute. A call whose end nobody saw (a crash) gives
-its token back `WINDOW` after its timeout, the latest instant at which it could have been counted.
+bucket does, a full bucket and its refill would both go out in one minute. A call whose answer nobody saw, because it
+was given up, or the connection broke, or the process was killed, may arrive until its timeout: its token comes back
+`WINDOW` after that.
 
 Tokens live in the journal's store, so a restart or a second process forgets none. In this process one asker for each
-action asks the store, and serves those who wait in the order they came.
+action asks the store, and serves those who wait in the order they came. It keeps a count of its own, too: whatever
+becomes of the store's clock, and however long the loop was blocked or the machine slept in the middle of a call, this
+process alone never goes over a ceiling.
 """
 
 import asyncio
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from itertools import takewhile
+from math import inf
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from vodworker.errors import CallError, Refused, Throttled
+from vodworker.cloud.gate import Gate
+from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.journal.port import Token, Tokens
 
-WINDOW = 60.0  # the service counts the calls of a minute
+MINUTE = 60.0  # the service counts the calls of a minute, by its own clock
+DRIFT = 0.06  # its clock and ours may each be wrong by 500 ppm, which is as much as NTP slews one
+WINDOW = MINUTE + DRIFT
+START = 5.0  # a token is used for a call that starts sooner than this after it was taken, or not at all
 PATIENCE = 1.0  # a wait longer than this is worth a line in the log
-FIRST_PAUSE = (
-    5.0  # after the service said 4400: someone else spends the allowance, and only trying tells when it is free
-)
-LONGEST_PAUSE = 60.0  # by then the whole window has passed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -36,9 +40,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class Limiter:
     """The buckets of all actions, alive inside its `async with`.
 
-    limit: the ceiling of an action in calls per `WINDOW`.
+    limit: the ceiling of an action in calls a minute.
+    hold: seconds after its start until which a call may arrive at the service: the longest timeout.
     burst: how many calls of an action may go at once, the others following evenly; by default all of the ceiling.
-    hold: seconds after which a call that was never given back can no longer arrive at the service: the longest timeout.
+    clock: seconds that go on while the machine sleeps; by default the loop's, which may stand still then.
     """
 
     def __init__(
@@ -48,11 +53,14 @@ class Limiter:
         limit: Callable[[str], int],
         hold: float,
         burst: Callable[[str], int] | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._tokens = tokens
         self._limit = limit
         self._hold = hold
         self._burst = burst or limit
+        self._clock = clock or asyncio.get_running_loop().time
+        self._slept = self._sleep()
         self._buckets: dict[str, Bucket] = {}
         self._askers = asyncio.TaskGroup()
 
@@ -73,12 +81,16 @@ class Limiter:
         else:  # what the block raised is its own affair, and is not to be wrapped into a group
             await self._askers.__aexit__(None, None, None)
 
+    def _sleep(self) -> float:
+        """How far the loop's timers are behind the clock."""
+        return self._clock() - asyncio.get_running_loop().time()
+
     def _bucket(self, action: str) -> "Bucket":
         """The bucket of one action, made at its first use."""
         bucket = self._buckets.get(action)
         if bucket is None:
             limit, burst = self._limit(action), self._burst(action)
-            bucket = Bucket(self._tokens, action, limit=limit, burst=burst, hold=self._hold)
+            bucket = Bucket(self._tokens, action, limit=limit, burst=burst, hold=self._hold, clock=self._clock)
             self._buckets[action] = bucket
             self._askers.create_task(bucket.serve(), name=f"asker of {action}")
         return bucket
@@ -90,17 +102,13 @@ class Limiter:
         A `Throttled` that leaves the block means that someone else spends the allowance too, or that it was lowered:
         the bucket closes for a while. Any other answer of the service opens it again.
         """
-        bucket = self._bucket(action)
-        async with bucket.token():
-            try:
-                yield
-            except Throttled as error:
-                log.warning("call.throttled", action=action, code=error.code, pause=bucket.shut())
-                raise
-            except Refused:
-                bucket.reopen()
-                raise
-            bucket.reopen()
+        slept = self._sleep()
+        if slept > self._slept + PATIENCE:  # tokens came back meanwhile, and the timers of those who wait are late
+            for bucket in self._buckets.values():
+                bucket.look()
+        self._slept = slept
+        async with self._bucket(action).token():
+            yield
 
     def waiting(self) -> Mapping[str, int]:
         """How many callers wait for a token of each action."""
@@ -110,69 +118,103 @@ class Limiter:
 class Bucket:
     """The tokens of one action: a queue of those who wait, and one asker that serves them."""
 
-    def __init__(self, tokens: Tokens, action: str, *, limit: int, burst: int, hold: float) -> None:
+    def __init__(
+        self, tokens: Tokens, action: str, *, limit: int, burst: int, hold: float, clock: Callable[[], float]
+    ) -> None:
         self._tokens = tokens
         self._action = action
         self._limit = limit
-        # Calls that follow each other evenly would come at `_even`, a step apart; a burst may be ahead of that.
-        self._step = WINDOW / limit if burst < limit else 0.0
-        self._ahead = (burst - 1) * self._step
-        self._even = 0.0
-        self._hold = hold + WINDOW
+        self._hold = START + hold + WINDOW
+        self._clock = clock
+        self._gate = Gate(limit=limit, burst=burst, span=WINDOW)
         self._waiting: deque[asyncio.Future[Token]] = deque()
-        self._returned: deque[tuple[Token, float]] = deque()
+        self._out: dict[Token, float] = {}  # those of calls under way, and when they come back if nobody says more
+        self._resting: list[float] = []  # when those of calls that ended here come back, in order
+        self._returned: deque[tuple[Token, float]] = deque()  # to be written: when each comes back
+        self._trial: Token | None = None
+        self._due = -inf  # when the first in line is served, as far as the asker knows
         self._work = asyncio.Event()
         self._closing = False
-        self._pause = 0.0
-        self._shut_until = 0.0
-        self._trial: Token | None = None
-        self._due = 0.0
 
     def __repr__(self) -> str:
         return f"<Bucket {self._action} of {self._limit}, {len(self)} waiting>"
 
     def __len__(self) -> int:
-        return sum(not waiter.done() for waiter in self._waiting)
+        return len(self._waiting)
 
     @asynccontextmanager
     async def token(self) -> AsyncGenerator[None]:
-        """Wait in line for a token; it comes back `WINDOW` after the block ended, at once when it never began.
+        """Wait in line for a token, and spend it on the call inside the block."""
+        token = await self._served()
+        since = self._gate.closings
+        answered = False
+        try:
+            yield
+            answered = True
+            self._gate.reopen(self._clock(), since=since)
+        except CallError as error:
+            answered = self._answered(error, since)
+            raise
+        finally:
+            self._end(token, answered=answered)
 
-        A block that was cancelled is a call whose end nobody saw: its token stays out as after a crash.
-        """
+    async def _served(self) -> Token:
+        """Wait in line; who gives up is out of it at once."""
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._work.set()
-        began = ended = False
+        served = False
         try:
-            await asyncio.wait((waiter,), timeout=PATIENCE)
-            if not waiter.done():
-                log.info(
-                    "call.waiting", action=self._action, place=self._place(waiter), expected=self._expected(waiter)
-                )
-            await waiter
-            began = True
-            try:
-                yield
-            except CallError:
-                ended = True
-                raise
-            ended = True
+            # `asyncio.wait` leaves the future alone when it is cancelled: the waiter has a token, or stands in line.
+            done, _ = await asyncio.wait((waiter,), timeout=PATIENCE)
+            if not done:
+                place = self._waiting.index(waiter) + 1
+                log.info("call.waiting", action=self._action, place=place, expected=self._expected(place))
+                await asyncio.wait((waiter,))
+            served = True
         finally:
-            if waiter.done() and not waiter.cancelled():
-                self._returned.append((waiter.result(), (WINDOW if ended else self._hold) if began else 0.0))
-                self._work.set()
-            waiter.cancel()
+            if not served and waiter.done():
+                self._unused(waiter.result())
+            elif not served:
+                self._waiting.remove(waiter)
+        return waiter.result()
 
-    def shut(self) -> float:
-        """Let nobody through for a while, longer each time; then one call at a time until the service takes one."""
-        self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
-        self._shut_until = asyncio.get_running_loop().time() + self._pause
-        return self._pause
+    def _answered(self, error: CallError, since: int) -> bool:
+        """Whether the service has answered, or surely never will; an answer opens or shuts the gate."""
+        match error:
+            case Throttled():
+                pause = self._gate.shut(self._clock(), since=since)
+                log.warning("call.throttled", action=self._action, code=error.code, pause=round(pause, 1))
+            case Refused():
+                self._gate.reopen(self._clock(), since=since)
+            case Unreachable(sent=False):
+                pass
+            case _:
+                return False
+        return True
 
-    def reopen(self) -> None:
-        """The service took a call."""
-        self._pause = 0.0
+    def _end(self, token: Token, *, answered: bool) -> None:
+        """The call ended."""
+        until = self._out.pop(token)
+        back = self._clock() + WINDOW
+        back = back if answered else max(back, until)
+        insort(self._resting, back)
+        self._give_back(token, back)
+
+    def _unused(self, token: Token) -> None:
+        """There will be no call."""
+        self._out.pop(token, None)
+        self._give_back(token, self._clock())
+
+    def _give_back(self, token: Token, back: float) -> None:
+        if token == self._trial:
+            self._trial = None
+        self._returned.append((token, back))
+        self._work.set()
+
+    def look(self) -> None:
+        """There may be news that no timer tells: have the asker look at once."""
+        self._work.set()
 
     def close(self) -> None:
         """Serve nobody any more; tokens that came back are still written."""
@@ -192,47 +234,48 @@ class Bucket:
 
     async def _take_back(self) -> None:
         while self._returned:
-            token, rest = self._returned.popleft()
-            await self._tokens.give(token, rest=rest)
-            if token == self._trial:
-                self._trial = None
+            token, back = self._returned.popleft()
+            await self._tokens.give(token, rest=max(0.0, back - self._clock()))
 
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""
-        while self._first() and not self._trial and not self._closing:
-            now = asyncio.get_running_loop().time()
-            early = max(self._shut_until, self._even - self._ahead) - now
-            if early > 0:
-                self._due = now + early
-                return early
-            answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold)
-            if not isinstance(answer, Token):
-                self._due = asyncio.get_running_loop().time() + answer
-                return answer
-            waiter = self._first()
-            if waiter is None:  # who stood here has gone while the store was asked
-                self._returned.append((answer, 0.0))
-                self._work.set()
-                break
-            waiter.set_result(answer)
-            self._waiting.popleft()
-            self._even = max(now, self._even) + self._step
-            if self._pause:
-                self._trial = answer
+        while self._waiting and not self._trial and not self._closing:
+            now = self._clock()
+            self._due = max(self._gate.opens(now), self._room(now))
+            if self._due <= now:
+                answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold)
+                if isinstance(answer, Token):
+                    self._hand(answer, asked=now)
+                    continue
+                # Calls of other processes may end now and give their tokens back sooner than the store knows of.
+                self._due = self._clock() + min(answer, WINDOW)
+            return None if self._due == inf else self._due - self._clock()
         return None
 
-    def _first(self) -> "asyncio.Future[Token] | None":
-        """The first in line who has not gone."""
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()
-        return self._waiting[0] if self._waiting else None
+    def _room(self, now: float) -> float:
+        """When a call may go by our own count: with those under way and those that ended, never more than the limit."""
+        del self._resting[: bisect_right(self._resting, now)]
+        over = len(self._out) + len(self._resting) - self._limit
+        if over < 0:
+            return -inf
+        return self._resting[over] if over < len(self._resting) else inf
 
-    def _place(self, waiter: "asyncio.Future[Token]") -> int:
-        """The waiter's place in the line, from 1."""
-        return 1 + sum(not other.done() for other in takewhile(lambda other: other is not waiter, self._waiting))
+    def _hand(self, token: Token, *, asked: float) -> None:
+        now = self._clock()
+        if not self._waiting or now > asked + START:  # who stood here has gone, or the machine slept meanwhile
+            self._unused(token)
+            return
+        self._out[token] = asked + self._hold
+        self._gate.went(now)
+        if self._gate.ajar:
+            self._trial = token
+        self._waiting.popleft().set_result(token)
 
-    def _expected(self, waiter: "asyncio.Future[Token]") -> float:
-        """Seconds that the waiter may still wait: until the next token is due, then a token for each one before it."""
-        now = asyncio.get_running_loop().time()
-        ahead = (self._place(waiter) - 1) * WINDOW / self._limit
-        return round(max(self._due, now) - now + ahead, 1)
+    def _expected(self, place: int) -> float:
+        """Seconds that the waiter at this place may still wait, if nobody else draws on the allowance."""
+        now = self._clock()
+        laps, ahead = divmod(place - 1, self._limit)
+        known = [*self._resting, *(now + WINDOW for _ in self._out)]
+        due = known[ahead] if 0 < ahead < len(known) else self._due + ahead * WINDOW / self._limit
+        due = max(due, self._due) + laps * WINDOW
+        return round(max(due, self._gate.opens(now, place=place), now) - now, 1)
