@@ -9,10 +9,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from vodworker.cli import cli
 from vodworker.demo import Promise
 from vodworker.journal.port import Arrival
 from vodworker.journal.sound import unsound
@@ -185,6 +187,12 @@ async def test_flaw_of_a_journal_is_found(tmp_path: Path, damage: str, flaws: li
 
 
 # All of it
+
+
+@pytest.mark.parametrize("options", [("--seconds", "3"), ("--seed", "-1"), ("--seed", "x")])
+def test_torture_says_what_it_cannot_do(options: tuple[str, str]) -> None:
+    """A time that has no kill in it, and a seed that is none, are mistakes of the command line."""
+    assert 2 == CliRunner().invoke(cli, ["torture", *options]).exit_code
 
 
 @pytest.mark.process

@@ -1,12 +1,19 @@
 """The admin address: what a tester sees and does while the emulator runs."""
 
+import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import orjson
 import pytest
+from click.testing import CliRunner
 
 from tests.emulator.conftest import Caller
+from vodworker.cli import cli
 from vodworker.emulator import Emulator, Plan, Settings
 from vodworker.emulator.admin import Admin
 from vodworker.emulator.faults import Http, Lost
@@ -227,3 +234,46 @@ async def test_strange_snapshot_is_refused(desk: Desk, change: dict[str, object]
 
     assert next(iter(change)) in answer["problems"][0]
     assert 1 == len(desk.emulator.queue)
+
+
+# From the command line
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+async def test_emulator_is_started_with_faults(tmp_path: Path) -> None:
+    """`vodworker emulator --faults FILE --admin HOST:PORT` has the plan in force, and says where it can be asked."""
+    (tmp_path / "faults.toml").write_text('seed = 3\n[[faults]]\nkind = "lost"\n')
+    options = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--faults", "faults.toml")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vodworker", "emulator", *options), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout
+        started = orjson.loads(await process.stdout.readline())
+        async with aiohttp.ClientSession() as http, http.get(f"{started['admin']}/faults") as response:
+            assert [{"kind": "lost", "event": "*", "rate": 1.0, "skip": 0, "count": None}] == (
+                (await response.json())["plan"]["faults"]
+            )
+        process.send_signal(signal.SIGTERM)
+        assert 0 == await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(
+    "options,code,said",
+    [
+        (("--admin", "0.0.0.0:8788"), 2, "it must be on the loopback, like 127.0.0.1:8788"),
+        (("--admin", "here"), 2, "it must be HOST:PORT"),
+        (("--faults", "nowhere.toml"), 78, "nowhere.toml cannot be read: No such file or directory"),
+    ],
+)
+def test_wrong_option_stops_the_start(options: tuple[str, str], code: int, said: str, logging_restored: None) -> None:
+    """An admin address that others could reach is refused, and so is a plan that cannot be read."""
+    result = CliRunner().invoke(cli, ["emulator", *options])
+
+    assert code == result.exit_code
+    assert said in " ".join(result.output.split())
