@@ -264,6 +264,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "info", ("endpoint", "admin"), "The emulator answers; a tester at `admin`, where there is such an address."
     ),
     "emulator.stopped": LogEvent("info", ("took",), "The emulator is done."),
+    "emulator.refused": LogEvent("info", ("action", "code", "error"), "The emulator refused a call."),
     "library.spoke": LogEvent(
         "warning",
         ("logger", "message", "exception"),

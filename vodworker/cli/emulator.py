@@ -11,6 +11,8 @@ from vodworker.cli.manners import Failed
 from vodworker.config import Address, address
 from vodworker.config.tree import loopback
 from vodworker.emulator import Empty, Emulator, Plan, Settings, read_faults
+from vodworker.emulator.audit import Call
+from vodworker.emulator.serve_events import NO_EVENT
 from vodworker.log import log, setup
 
 STANDARD = Settings()
@@ -71,6 +73,7 @@ def _admin(context: click.Context, option: click.Parameter, text: str | None) ->
 )
 @click.option("--partial-confirm", is_flag=True, help="Confirm the live handles of a batch that has dead ones.")
 @click.option("--seed", type=int, help="Make the same ids in each run.")
+@click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Where the account outlives a run.")
 @click.option(
     "--faults", type=click.Path(path_type=Path), metavar="FILE", help="What shall go wrong, as TOML or (.json) JSON."
 )
@@ -78,7 +81,13 @@ def _admin(context: click.Context, option: click.Parameter, text: str | None) ->
     "--admin", metavar="HOST:PORT", callback=_admin, help="Where to see into it, and to change faults while it runs."
 )
 def emulator(
-    *, listen: Address, admin: Address | None, faults: Path | None, empty: str, **options: float | None
+    *,
+    listen: Address,
+    admin: Address | None,
+    state: Path | None,
+    faults: Path | None,
+    empty: str,
+    **options: float | None,
 ) -> None:
     """Be the service, on this machine.
 
@@ -87,16 +96,24 @@ def emulator(
     setup()
     plan = read_faults(faults) if faults else Plan()
     settings = Settings(empty=Empty(empty), faults=plan, **options)  # type: ignore[arg-type]  # as click checked
-    asyncio.run(_serve(listen, admin, settings))
+    asyncio.run(_serve(listen, admin, state, settings))
 
 
-async def _serve(listen: Address, admin: Address | None, settings: Settings) -> None:
+def _tell(call: Call) -> None:
+    """Log a refusal; a poll that found nothing is none."""
+    if call.code and NO_EVENT not in call.error:
+        log.info("emulator.refused", action=call.action, code=call.code, error=call.error)
+
+
+async def _serve(listen: Address, admin: Address | None, state: Path | None, settings: Settings) -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
     with stop_on_signals(0) as stop:
         async with AsyncExitStack() as stack:
             try:
-                service = await stack.enter_async_context(Emulator.serve(*listen, settings=settings, admin=admin))
+                service = await stack.enter_async_context(
+                    Emulator.serve(*listen, settings=settings, state_file=state, admin=admin, watch=_tell)
+                )
             except OSError as error:
                 why = str(error.strerror).partition(" (")[0]  # asyncio's own words follow in brackets
                 asked = f"{listen} and {admin}" if admin else listen

@@ -44,6 +44,7 @@ from vodworker.emulator.service import Serves, Service
 from vodworker.emulator.settings import Settings
 from vodworker.emulator.state import Saved, State, load, save
 from vodworker.emulator.storage import Storage
+from vodworker.errors import ConfigError
 
 FAMILIES: tuple[Serves, ...] = (
     serve_cdn.SERVES,
@@ -167,7 +168,12 @@ def _folder(stack: AsyncExitStack, state_file: Path | None) -> Path:
     if state_file is None:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vodworker-emulator-")))
     folder = state_file.with_name(f"{state_file.name}.objects")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            [f"{folder} cannot be made ({error.strerror}); choose another place for the state"]
+        ) from error
     return folder
 
 
