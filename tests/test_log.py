@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 import vodworker
 from vodworker import log as room
-from vodworker.log import FIELDS, IDENTIFIERS, LOG_EVENTS, bound, dumps, log, setup, stamp
+from vodworker.log import FIELDS, IDENTIFIERS, LOG_EVENTS, bound, dumps, heard, log, setup, stamp
 
 MOMENT = 1769903999.1234
 
@@ -325,6 +325,24 @@ def test_json_where_there_is_no_terminal() -> None:
     log.info("worker.started")
 
     assert ["worker.started"] == [line["event"] for line in lines(stream)]
+
+
+def test_who_listens_hears_everything() -> None:
+    """Whoever listens hears each line with its facts and what is bound, below the level too, until the block ends."""
+    stream = io.BytesIO()
+    setup("json", "warning", stream=stream)
+    told: list[tuple[str, dict[str, Any]]] = []
+    with heard(lambda event, facts: told.append((event, dict(facts)))):
+        with bound(key="a"):
+            log.debug("handler.started", age=0.5)
+        log.warning("handler.retry", why="no")
+    log.warning("handler.retry")
+
+    assert [
+        ("handler.started", {"event": "handler.started", "key": "a", "age": 0.5}),
+        ("handler.retry", {"event": "handler.retry", "why": "no"}),
+    ] == told
+    assert ["handler.retry"] * 2 == [line["event"] for line in lines(stream)]
 
 
 # ---- the table

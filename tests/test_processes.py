@@ -3,105 +3,15 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import orjson
 import pytest
 
+from tests.daemons import GRACE, site, upload
 from vodworker.emulator.server import Emulator
-from vodworker.emulator.settings import Settings
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
-
-GRACE = 1.0
-
-
-class Daemon:
-    """A `vodworker run` of the test's own, and what it has said so far."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[dict[str, object]] = []
-        self._said = asyncio.Condition()
-
-    async def listen(self) -> None:
-        """Collect its log until it ends."""
-        assert self.process.stdout
-        async for line in self.process.stdout:
-            async with self._said:
-                self.lines.append(orjson.loads(line))
-                self._said.notify_all()
-
-    def count(self, event: str) -> int:
-        """How often it has said this."""
-        return sum(line["event"] == event for line in self.lines)
-
-    async def said(self, event: str, times: int = 1) -> None:
-        """Wait until it has said this so often."""
-        async with self._said:
-            await self._said.wait_for(lambda: self.count(event) >= times)
-
-    async def stopped(self, name: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal and wait for the end; the exit code, and how long it took."""
-        clock = asyncio.get_running_loop().time
-        asked = clock()
-        self.process.send_signal(name)
-        return await self.process.wait(), clock() - asked
-
-
-class Site:
-    """A folder with settings and handlers, for daemons that work with one emulator."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder = folder
-        self.url = url
-        (folder / "handlers").mkdir()
-        (folder / "vodworker.toml").write_text(
-            f'[account]\nendpoint = "{url}"\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
-            f'[work]\ngrace = {GRACE}\n[log]\nformat = "json"\n'
-        )
-
-    def handler(self, body: str) -> None:
-        """Write the only handler: `hear`, of every event."""
-        lines = "".join(f"    {line}\n" for line in body.splitlines())
-        imports = "import asyncio, pathlib, time\nfrom vodworker import on\nfrom vodworker.events import Event\n\n"
-        (self.folder / "handlers" / "hear.py").write_text(
-            f"{imports}\n@on(Event)\nasync def hear(event, ctx):\n{lines}"
-        )
-
-    @asynccontextmanager
-    async def daemon(self) -> AsyncGenerator[Daemon]:
-        """A daemon in this folder, gone when the block ends."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vodworker", "run"), cwd=self.folder, stdout=asyncio.subprocess.PIPE
-        )
-        daemon = Daemon(process)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(daemon.listen())
-            try:
-                yield daemon
-            finally:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-
-    def heard(self) -> list[str]:
-        """What handlers have written into the file `heard`, a line each."""
-        return (self.folder / "heard").read_text().splitlines()
-
-
-@asynccontextmanager
-async def site(folder: Path, **settings: float) -> AsyncGenerator[tuple[Emulator, Site]]:
-    """An emulator, and a folder for its daemons."""
-    async with Emulator.serve(settings=Settings(**settings)) as emulator:  # type: ignore[arg-type]  # as the test says
-        yield emulator, Site(folder, emulator.url)
-
-
-def upload(number: int) -> dict[str, object]:
-    """A NewFileUpload as the service writes it."""
-    return {"version": "4.0", "eventType": "NewFileUpload", "data": {"fileId": f"f{number}"}}
 
 
 def waiting(emulator: Emulator) -> set[str]:

@@ -62,7 +62,7 @@ class Pulse:
 
 def frames(innermost: FrameType | None) -> list[str]:
     """Where a thread is, the innermost frame last, from where the loop called on."""
-    found = [(frame.f_code, line) for frame, line in walk_stack(innermost)]
+    found = [(frame.f_code, line) for frame, line in walk_stack(innermost)] if innermost else []  # of None: of this one
     for depth, (code, _) in enumerate(found):
         if (code.co_filename, code.co_name) == (asyncio.events.__file__, "_run"):
             del found[depth:]
