@@ -107,11 +107,11 @@ def lines() -> Generator[Screen]:
     """A line of JSON for each file when it has ended."""
 
     def end(file: Path, outcome: Outcome) -> None:
-        match outcome:
-            case Uploaded(file_id, url, cover_url):
-                print_json({"file": str(file), "fileId": file_id, "url": url, "coverUrl": cover_url})
-            case UploadError():
-                print_json({"file": str(file), "step": outcome.step, "error": str(outcome)})
+        if isinstance(outcome, Uploaded):
+            told = {"fileId": outcome.file_id, "url": outcome.url, "coverUrl": outcome.cover_url}
+        else:
+            told = {"step": outcome.step, "error": str(outcome)}
+        print_json({"file": str(file), **told})
 
     yield Screen(lambda _file: lambda _sent, _total: None, end)
 
