@@ -1,6 +1,7 @@
 """Serves the tree of classes."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from vodworker.api.classes import (
@@ -30,9 +31,19 @@ async def create_class(service: Service, call: CreateClass) -> NewClass:
         raise Refusal(DEFAULT_CLASS, "the default class takes no classes of its own")
     if call.parent_id not in {TOP, *classes}:
         raise Refusal(ILLEGAL, f"there is no class {call.parent_id} to be the parent")
+    if _level(classes, call.parent_id) >= LEVELS:
+        raise Refusal(ILLEGAL, f"class {call.parent_id} is on level {LEVELS}, the last")
     number, now = service.state.next(), service.clock.now()
     classes[number] = Category(number, call.class_name, call.parent_id, now, now)
     return NewClass(new_class_id=str(number))
+
+
+LEVELS = 10  # a choice: the service has a limit, and this one keeps replies from being nested too deeply
+
+
+def _level(classes: Mapping[int, Category], class_id: int) -> int:
+    """How many classes lead to this one, itself counted; none to the top."""
+    return 0 if class_id == TOP else 1 + _level(classes, classes[class_id].parent)
 
 
 async def describe_all_class(service: Service, _: DescribeAllClass) -> ClassTree:

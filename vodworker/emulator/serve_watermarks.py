@@ -129,7 +129,7 @@ class Pictures:
 
     async def put(self, request: web.Request) -> web.Response:
         """Take the picture that was promised a place, its bytes as the body."""
-        if self._service.state.pictures.get(request.path) != request.query.get("sign"):
+        if self._service.state.pictures.get(request.path, "") != request.query.get("sign"):
             raise web.HTTPForbidden
         await self._service.storage.put(request.path, _bytes(request))
         return web.Response()
