@@ -1,0 +1,72 @@
+"""What faults of the service must not do to a worker: each was found by the torture, and is one moment of it here."""
+
+import asyncio
+
+import pytest
+
+from tests.worker.conftest import Worlds
+from vodworker import Context, on
+from vodworker.api import ProcessFile, Transcode
+from vodworker.emulator import Plan
+from vodworker.emulator.faults import Cut, Early, Latency, Step
+from vodworker.events import NewFileUpload
+from vodworker.testing import in_virtual_time
+from vodworker.worker import Rules
+
+
+@on(NewFileUpload)
+async def submit(event: NewFileUpload, ctx: Context) -> None:
+    """Start one task."""
+    assert event.file_id
+    await ctx.vod.call(ProcessFile(file_id=event.file_id, transcode=Transcode(definition=[10])))
+
+
+def upload(file_id: str) -> dict[str, object]:
+    """A NewFileUpload."""
+    return {"version": "4.0", "eventType": "NewFileUpload", "data": {"fileId": file_id}}
+
+
+@pytest.mark.xfail(strict=True, reason="the journal forgets what a copy looks like when the confirmation is accepted")
+@in_virtual_time
+async def test_copy_that_is_under_way_is_recognised(world: Worlds) -> None:
+    """An event that two polls bring is one event, also when the second reply comes after the first is confirmed."""
+    slow = Latency(action="PullEvent", when="after", seconds=2, skip=1, count=1)
+    async with world(faults=Plan(faults=(Early(count=1), slow))) as it:
+        file_id = it.video("a")
+        async with it.worker(submit):
+            await asyncio.sleep(1)
+            it.emulator.emit(upload(file_id))
+            await asyncio.sleep(60)
+
+        assert (1, 1) == (it.emulator.queue.redelivered, len(it.emulator.state.tasks))
+
+
+@pytest.mark.xfail(strict=True, reason="an account that is not accepted for a moment kills every entry that runs then")
+@in_virtual_time
+async def test_clock_that_is_wrong_for_a_moment_kills_nothing(world: Worlds) -> None:
+    """While the service does not accept our clock or keys, work waits; it is done when they are right again."""
+    wrong = Step(action="ProcessFile", step=900, lasts=5, count=1)
+    async with world(faults=Plan(faults=(wrong,))) as it:
+        file_id = it.video("a")
+        async with it.worker(submit):
+            it.emulator.emit(upload(file_id))
+            await asyncio.sleep(600)
+        async with it.journal() as store:
+            counts = await store.counts()
+
+        assert (0, 1, 1) == (counts["dead"], counts["done"], len(it.emulator.state.tasks))
+
+
+@pytest.mark.xfail(strict=True, reason="the age of a call in doubt counts from its first sending, not from its last")
+@in_virtual_time
+async def test_second_sending_is_waited_for_as_the_first(world: Worlds) -> None:
+    """A call that was sent again and is still under way is in doubt, and is not sent a third time."""
+    cut = Cut(action="ProcessFile", when="before", count=1)
+    slow = Latency(action="ProcessFile", seconds=10, skip=1, count=1)
+    async with world(faults=Plan(faults=(cut, slow))) as it:
+        file_id = it.video("a")
+        async with it.worker(submit, rules=Rules(timeout=3)):
+            it.emulator.emit(upload(file_id))
+            await asyncio.sleep(600)
+
+        assert 1 == len(it.emulator.state.tasks)
