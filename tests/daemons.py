@@ -1,11 +1,13 @@
 """Real daemons for tests: processes with a folder of their own, that work with an emulator of the test's."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -20,7 +22,8 @@ class Daemon:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.lines: list[dict[str, object]] = []
+        self.raw: list[bytes] = []
+        self.lines: list[dict[str, Any]] = []
         self._said = asyncio.Condition()
 
     async def listen(self) -> None:
@@ -28,6 +31,7 @@ class Daemon:
         assert self.process.stdout
         async for line in self.process.stdout:
             async with self._said:
+                self.raw.append(line)
                 self.lines.append(orjson.loads(line))
                 self._said.notify_all()
 
@@ -39,6 +43,10 @@ class Daemon:
         """Wait until it has said this so often."""
         async with self._said:
             await self._said.wait_for(lambda: self.count(event) >= times)
+
+    def last(self, event: str) -> dict[str, Any]:
+        """The last line that says this."""
+        return next(line for line in reversed(self.lines) if line["event"] == event)
 
     async def stopped(self, name: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal and wait for the end; the exit code, and how long it took."""
@@ -60,6 +68,11 @@ class Site:
             f'[work]\ngrace = {GRACE}\n[log]\nformat = "json"\n'
         )
 
+    def set(self, text: str) -> None:
+        """Add to the settings."""
+        with (self.folder / "vodworker.toml").open("a") as file:
+            file.write(f"{text}\n")
+
     def handler(self, body: str) -> None:
         """Write the only handler: `hear`, of every event."""
         lines = "".join(f"    {line}\n" for line in body.splitlines())
@@ -69,11 +82,19 @@ class Site:
         )
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncGenerator[Daemon]:
-        """A daemon in this folder, gone when the block ends."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vodworker", "run"), cwd=self.folder, stdout=asyncio.subprocess.PIPE
-        )
+    async def daemon(self, environ: Mapping[str, str] | None = None) -> AsyncGenerator[Daemon]:
+        """A daemon in this folder, gone when the block ends; its stderr is in the file `errors`.
+
+        environ: what its environment has beside ours.
+        """
+        with (self.folder / "errors").open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "vodworker", "run"),
+                cwd=self.folder,
+                env={**os.environ, **(environ or {})},  # noqa: TID251  # a process inherits it
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+            )
         daemon = Daemon(process)
         async with asyncio.TaskGroup() as group:
             group.create_task(daemon.listen())
@@ -90,7 +111,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, **settings: float) -> AsyncGenerator[tuple[Emulator, Site]]:
+async def site(folder: Path, **settings: float | str) -> AsyncGenerator[tuple[Emulator, Site]]:
     """An emulator, and a folder for its daemons."""
     async with Emulator.serve(settings=Settings(**settings)) as emulator:  # type: ignore[arg-type]  # as the test says
         yield emulator, Site(folder, emulator.url)
