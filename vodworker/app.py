@@ -5,9 +5,11 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -57,7 +59,7 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
     async with open_journal(settings, sole=sole) as store:
         hold = max(settings.calls.timeout, PULL_TIMEOUT)
         async with (
-            Limiter(store, limit=settings.limit, burst=settings.burst, hold=hold) as limiter,
+            Limiter(store, limit=settings.limit, burst=settings.burst, hold=hold, clock=awake_or_not()) as limiter,
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
                 headers={"User-Agent": f"vodworker/{version('vodworker')}"},
@@ -74,6 +76,11 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
                 retries=settings.calls.retries,
             )
             yield Service(store, limiter, session, vod)
+
+
+def awake_or_not() -> Callable[[], float] | None:
+    """Seconds of a clock that goes on while the machine sleeps; None where the loop's own does, as on a Mac."""
+    return partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else None
 
 
 def open_journal(settings: Settings, *, sole: bool) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vodworker.api import GetTaskInfo, RedoTask
-from vodworker.cloud.ledger import Deadline, Ledger
+from vodworker.cloud.ledger import MOMENT, Deadline, Ledger
 from vodworker.errors import CallError
 from vodworker.journal.port import Arrival
 from vodworker.journal.sqlite import open_sqlite
@@ -68,6 +68,84 @@ async def test_wait_may_outlast_the_run() -> None:
     deadline.resume()
 
     assert deadline.over
+
+
+@in_virtual_time
+async def test_a_stop_ends_a_long_wait_at_once() -> None:
+    """When the daemon stops, a run that has waited for more than a moment is cancelled then and there."""
+
+    async def run(deadline: Deadline) -> None:
+        async with deadline:
+            await asyncio.sleep(3)
+            deadline.pause()
+            await asyncio.Event().wait()
+
+    deadline = Deadline(10)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run(deadline))
+        await asyncio.sleep(100)
+        deadline.hurry()
+
+    assert (True, 100) == (running.cancelled(), now())
+
+
+@in_virtual_time
+async def test_after_a_stop_a_wait_may_last_a_moment() -> None:
+    """Within the grace a token that is free can be had; a wait that turns out to be longer ends the run."""
+
+    async def run(deadline: Deadline) -> None:
+        async with deadline:
+            for wait in (0.5, 0.9, 2.0):
+                deadline.pause()
+                await asyncio.sleep(wait)
+                deadline.resume()
+                await asyncio.sleep(1)
+
+    deadline = Deadline(10)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run(deadline))
+        deadline.hurry()
+
+    assert running.cancelled()
+    assert 0.5 + 1 + 0.9 + 1 + MOMENT == pytest.approx(now())
+
+
+@in_virtual_time
+async def test_a_stop_gives_up_no_call_that_is_under_way() -> None:
+    """Where a run waits for one token while another of its calls is under way, it is cut after that has ended."""
+
+    async def run(deadline: Deadline) -> None:
+        async with deadline:
+            deadline.pause()
+            deadline.calls(+1)
+            await asyncio.sleep(5)
+            deadline.calls(-1)
+            await asyncio.Event().wait()
+
+    deadline = Deadline(10)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run(deadline))
+        await asyncio.sleep(2)
+        deadline.hurry()
+
+    assert (True, 5) == (running.cancelled(), now())
+
+
+@in_virtual_time
+async def test_a_stop_lets_a_run_that_does_not_wait_finish() -> None:
+    """What does something is given the grace."""
+
+    async def run(deadline: Deadline) -> None:
+        async with deadline:
+            await asyncio.sleep(8)
+
+    deadline = Deadline(10)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run(deadline))
+        await asyncio.sleep(2)
+        deadline.hurry()
+
+    assert (False, 8) == (running.cancelled(), now())
 
 
 @in_virtual_time

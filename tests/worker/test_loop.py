@@ -412,12 +412,16 @@ async def test_a_full_bucket_harms_nobody_else(world: Any) -> None:
         stopped = now() - asked
 
         assert 20 == len(others)
-        assert stopped < 31
+        assert it.emulator.audit.emitted == it.emulator.audit.confirmations
+        assert it.emulator.audit.smallest_margin >= 25
+        assert stopped < 0.1
         assert {1} == set(ran)
         async with it.journal() as store:
-            assert {"ready"} == {
-                row["state"] for row in await store.list(Filter(handler="joins")) if row["attempt"] == 0
-            }
+            assert [("ready", 0)] * 15 == [
+                (row["state"], row["attempt"])
+                for row in await store.list(Filter(handler="joins"))
+                if row["state"] != "done"
+            ]
         assert it.emulator.audit.most_in_60s("ConcatVideo") <= 5
 
 

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
 from types import TracebackType
-from typing import Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import structlog
 
 from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.client import Item, Vod, pages
-from vodworker.cloud.doubt import Found, Missing, Unclear, Verdict, judge, known, suspects
+from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, judge, known, suspects
 from vodworker.errors import CallError, InDoubt, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
@@ -20,6 +20,7 @@ R = TypeVar("R", bound=Reply)
 OnDoubt: TypeAlias = Literal["resend", "reject"]
 
 RUN_OVER = "nothing was sent, because the run of this handler is over"
+MOMENT = 1.0  # seconds that a run may wait for a token although the daemon stops: one that is free takes milliseconds
 LOOKS = (5.0, 15.0, 60.0, 240.0)  # seconds between looks at a task that waits: most begin at once, some after minutes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -34,10 +35,16 @@ class Deadline:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.over = False
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self._timeout = asyncio.timeout(limit)
+        self._task: asyncio.Task[Any] | None = None
         self._waiting = 0
+        self._since = 0.0
+        self._calling = 0
         self._left = limit
+        self._hurried = False
+        self._cut: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<Deadline {self.left:.1f} of {self.limit:g} s left>"
@@ -49,6 +56,7 @@ class Deadline:
         return self._left if when is None else max(0.0, when - self._clock())
 
     async def __aenter__(self) -> Self:
+        self._task = asyncio.current_task()
         await self._timeout.__aenter__()
         return self
 
@@ -56,6 +64,7 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.over = True
+        self._consider()
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as expired:
@@ -65,14 +74,36 @@ class Deadline:
         """The run waits for a token from here on."""
         if not self._waiting:
             self._left = self.left
+            self._since = self._clock()
             self._timeout.reschedule(None)
         self._waiting += 1
+        self._consider()
 
     def resume(self) -> None:
         """One wait is over; the clock goes on when it was the last."""
         self._waiting -= 1
         if not (self._waiting or self.over or self._timeout.expired()):
             self._timeout.reschedule(self._clock() + self._left)
+        self._consider()
+
+    def calls(self, by: int) -> None:
+        """One call more is under way, or one less."""
+        self._calling += by
+        self._consider()
+
+    def hurry(self) -> None:
+        """The daemon stops: whenever all that the run does is wait, for longer than a moment, it is cancelled."""
+        self._hurried = True
+        self._consider()
+
+    def _consider(self) -> None:
+        """Have the run cut, if it is to be; a call under way is not given up because another one waits."""
+        idle = self._hurried and self._waiting and not self._calling and not self.over
+        if idle and self._task and not self._cut:
+            self._cut = self._loop.call_at(self._since + MOMENT, self._task.cancel)
+        elif not idle and self._cut:
+            self._cut.cancel()
+            self._cut = None
 
 
 class Standstill:
@@ -83,23 +114,29 @@ class Standstill:
         self._deadline = deadline
         self._intend = intend
         self._waiting = False
+        self._going = False
 
     def waits(self) -> None:
         """Stop the clock."""
-        if not self._waiting:
-            self._waiting = True
-            self._deadline.pause()
+        self.over()
+        self._waiting = True
+        self._deadline.pause()
 
     async def goes(self) -> None:
         """Let the clock go on, and write the note; writing it again does nothing."""
         self.over()
         if self._deadline.over:
             raise CallError(self._action, RUN_OVER)
+        self._going = True
+        self._deadline.calls(+1)
         if self._intend:
             await self._intend()
 
     def over(self) -> None:
-        """Let the clock go on, if it stands."""
+        """Let the clock go on, if it stands; the call is not under way, or not any more."""
+        if self._going:
+            self._going = False
+            self._deadline.calls(-1)
         if self._waiting:
             self._waiting = False
             self._deadline.resume()
@@ -142,10 +179,9 @@ class Ledger:
             log.info("call.replayed", action=name, once=once)
             return action.reply.model_validate(loads(noted.reply))  # type: ignore[return-value]  # `reply` is R's class
         if noted and "vod_task_id" in action.reply.model_fields:
-            task = await self._look_for(action, noted.age, once, on_doubt)
-            if task:
-                adopted: R = action.reply.model_validate({"vodTaskId": task})  # type: ignore[assignment]  # as above
-                return await self._keep(action, identity, adopted)
+            adopted = await self._look_for(action, identity, noted.age, once, on_doubt)
+            if adopted:
+                return adopted
         elif noted:
             log.warning("call.doubtful", action=name, once=once, found="nothing to look for")
 
@@ -169,18 +205,23 @@ class Ledger:
         await self._calls.replied(self._entry, identity=identity, reply=kept, task=task, ends_in=ends_in)
         return reply
 
-    async def _look_for(self, action: Action[Reply], age: float, once: str | None, on_doubt: OnDoubt) -> str | None:
-        """The task that a doubtful call started; None when it started none, or is to be sent again all the same."""
+    async def _look_for(
+        self, action: Action[R], identity: str, age: float, once: str | None, on_doubt: OnDoubt
+    ) -> R | None:
+        """The reply to a doubtful call, made of its task; None when it started none, or is to be sent all the same."""
         name = type(action).__name__
         self._deadline.pause()
         try:
-            verdict = await self._verdict(action, age)
+            verdict = await self._verdict(action, identity, age)
         finally:
             self._deadline.resume()
         log.warning("call.doubtful", action=name, once=once, found=type(verdict).__name__.lower())
         match verdict:
             case Found(task):
-                return task
+                adopted: R = action.reply.model_validate({"vodTaskId": task})  # type: ignore[assignment]  # as above
+                return await self._keep(action, identity, adopted)
+            case Heard(reply):
+                return action.reply.model_validate(loads(reply))  # type: ignore[return-value]  # as above
             case Unclear(tasks) if on_doubt == "reject":
                 raise InDoubt(
                     name,
@@ -190,7 +231,7 @@ class Ledger:
             case _:
                 return None
 
-    async def _verdict(self, action: Action[Reply], age: float) -> Verdict:
+    async def _verdict(self, action: Action[Reply], identity: str, age: float) -> Verdict:
         """Ask until it can be told: a call may still be on its way, and a task that waits tells nothing of itself."""
         since = self._vod.now() - age
         verdict: Verdict = Missing()
@@ -200,6 +241,9 @@ class Ledger:
             standing = await self._calls.standing(type(action).__name__, found)
             free = [task for task in found if task not in standing.claimed]
             verdict = judge(action, await known(self._vod, free), rivals=standing.doubtful - 1)
+            noted = await self._calls.find(self._entry, identity=identity)
+            if noted and noted.reply is not None:  # its task is claimed by now, and no look would find it
+                return Heard(noted.reply)
             if not isinstance(verdict, Unclear):
                 break
         return verdict

@@ -47,6 +47,8 @@ class WorkOff:
         self._random = random
         self._running: dict[int, Entry] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._deadlines: dict[int, Deadline] = {}
+        self._stopping = False
         self._unfinished: list[Entry] = []
 
     def __repr__(self) -> str:
@@ -56,13 +58,19 @@ class WorkOff:
         return len(self._running)
 
     async def run(self, stop: asyncio.Event, *, grace: float) -> None:
-        """Start what is due until `stop`; then let what runs finish for `grace` seconds, and give the rest back."""
+        """Start what is due until `stop`; then let what runs finish for `grace` seconds, and give the rest back.
+
+        A run that only waits for a token is given back at once.
+        """
         async with asyncio.TaskGroup() as runs:
             claiming = runs.create_task(self._claim(runs), name="claim")
             keeping = runs.create_task(self._keep(), name="keep")
             await stop.wait()
             claiming.cancel()
             await asyncio.wait([claiming])
+            self._stopping = True
+            for deadline in self._deadlines.values():
+                deadline.hurry()
             if self._tasks:
                 await asyncio.wait(self._tasks.values(), timeout=grace)
             for task in (keeping, *self._tasks.values()):
@@ -114,6 +122,7 @@ class WorkOff:
             finally:
                 held = self._running.pop(entry.id, None)
                 del self._tasks[entry.id]
+                self._deadlines.pop(entry.id, None)
                 self._backlog.news.set()
                 if not ended:
                     took = round(clock() - started, 3)
@@ -124,7 +133,9 @@ class WorkOff:
                         log.info("handler.released", took=took)
 
     async def _context(self, entry: Entry, event: Event) -> Context:
-        deadline = Deadline(self._rules.timeout)
+        deadline = self._deadlines[entry.id] = Deadline(self._rules.timeout)
+        if self._stopping:
+            deadline.hurry()
         task = event.vod_task_id if isinstance(event, TaskEvent) else None
         return Context(
             vod=Ledger(self._vod, self._store, entry, deadline),
