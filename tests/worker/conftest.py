@@ -1,6 +1,7 @@
 """A whole world in one event loop: an emulator, a journal on a real file, and workers that come and go."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +34,7 @@ class World:
     def __init__(self, emulator: Emulator, path: Path) -> None:
         self.emulator = emulator
         self.path = path
+        self.watch: Callable[[Any], None] = lambda _call: None  # told of every call that the emulator has answered
 
     def video(self, name: str) -> str:
         """Put a video into the library, without an event; its file id."""
@@ -90,10 +92,15 @@ Worlds = Callable[..., Any]
 @pytest.fixture
 def world(tmp_path: Path) -> Worlds:
     """Make worlds to enter, each with an emulator of these settings."""
+    number = itertools.count()
 
     @asynccontextmanager
     async def opened(**settings: Any) -> AsyncGenerator[World]:
-        async with Emulator.serve(settings=Settings(**settings)) as emulator:
-            yield World(emulator, tmp_path / "journal.db")
+        def watch(call: Any) -> None:
+            it.watch(call)
+
+        async with Emulator.serve(settings=Settings(**settings), watch=watch) as emulator:
+            it = World(emulator, tmp_path / f"{next(number)}.db")
+            yield it
 
     return opened

@@ -1,0 +1,196 @@
+"""The crash matrix: a daemon that dies at any step of its work, and the next one that goes on.
+
+The steps are the operations on the journal, each with a death just before and just after it, and the calls at the
+service, each with a death after its effect and before its reply. For every one of them: nothing is lost, every event is
+handled, and no task is started twice.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from vodworker.api import ProcessFile, Transcode
+from vodworker.cloud.account import Account
+from vodworker.cloud.client import Vod
+from vodworker.cloud.limiter import Limiter
+from vodworker.cloud.queue import Queue
+from vodworker.events import NewFileUpload, ProcedureStateChanged
+from vodworker.journal.port import Store
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.router import Context, Router, on
+from vodworker.sign import nonces
+from vodworker.testing import in_virtual_time
+from vodworker.worker import Rules, Worker
+
+FILES = 2
+TEMPLATES = (210, 220)
+
+
+class Death(BaseException):
+    """What SIGKILL is to a process: nothing of it comes after."""
+
+
+class Mortal:
+    """A store of a process that dies at its k-th operation, before or after it; then it does nothing any more."""
+
+    def __init__(self, store: Store, *, dies_at: int, after: bool) -> None:
+        self._store = store
+        self._dies_at = dies_at
+        self._after = after
+        self.operations = 0
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The store's verb, counted."""
+        verb = getattr(self._store, name)
+
+        async def counted(*args: Any, **kwargs: Any) -> Any:
+            if self.dead:
+                raise Death
+            self.operations += 1
+            if self.operations != self._dies_at:
+                answer = await verb(*args, **kwargs)
+            else:
+                answer = await verb(*args, **kwargs) if self._after else None
+                self.dead = True
+            if self.dead:
+                raise Death
+            return answer
+
+        return counted
+
+
+class Run:
+    """One emulator and one journal, on which daemons work one after the other."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.handled: list[tuple[str, str]] = []
+        self.calls = 0
+
+    def handlers(self) -> tuple[Any, ...]:
+        """Two tasks for each upload, and a look at their ends."""
+
+        @on(NewFileUpload)
+        async def process(event: NewFileUpload, ctx: Context) -> None:
+            for template in TEMPLATES:
+                part = Transcode(definition=[template])
+                await ctx.vod.call(ProcessFile(file_id=str(event.file_id), transcode=part))
+            self.handled.append(("process", event.key))
+
+        @on(ProcedureStateChanged)
+        async def end(event: ProcedureStateChanged, ctx: Context) -> None:
+            self.handled.append(("end", str(event.vod_task_id)))
+
+        return process, end
+
+    @asynccontextmanager
+    async def daemon(self, *, dies_at: int = 0, after: bool = False, dies_in_call: int = 0) -> AsyncGenerator[Mortal]:
+        """A daemon; when the block ends it is stopped, or has died."""
+        clock = asyncio.get_running_loop().time
+        chance = random.Random(7)
+        emulator = self.world.emulator
+        stop = asyncio.Event()
+        async with open_sqlite(self.world.path, now=lambda: 1e9 + clock(), sole=False) as real:
+            mortal = Mortal(real, dies_at=dies_at, after=after)
+            store = cast("Store", mortal)
+            account = Account(emulator.url, emulator.secret_id, emulator.secret_key)
+            with suppress(BaseExceptionGroup):
+                async with (
+                    Limiter(store, limit=lambda _: 100, hold=15.0) as limiter,
+                    aiohttp.ClientSession() as session,
+                ):
+                    source = nonces(chance.random).__next__
+                    vod = Vod(
+                        session, account, limiter=limiter, nonces=source, random=chance.random, now=emulator.clock.now
+                    )
+                    queue = Queue(vod, limiter=limiter, limit=lambda _: 1000)
+                    worker = Worker(
+                        queue, store, vod, Router.of(*self.handlers()), Rules(), random=chance.random, streams=1
+                    )
+                    async with asyncio.TaskGroup() as group:
+                        working = group.create_task(worker.run(stop))
+                        self.world.watch = self._killer(mortal, working, dies_in_call)
+                        yield mortal
+                        stop.set()
+
+    def _killer(self, mortal: Mortal, working: "asyncio.Task[int]", number: int) -> Callable[[Any], None]:
+        """Kills the daemon when the service has done so many of its calls, before it hears of the last."""
+        calls = 0
+
+        def killer(call: Any) -> None:
+            nonlocal calls
+            if call.action != "PullEvent" or call.code == 0:
+                calls += 1
+                self.calls = calls
+                if calls == number and not mortal.dead:
+                    mortal.dead = True
+                    working.cancel()
+
+        return killer
+
+
+def uploaded(file_id: str) -> dict[str, Any]:
+    """A NewFileUpload as the service writes it."""
+    return {"version": "4.0", "eventType": "NewFileUpload", "data": {"fileId": file_id}}
+
+
+async def lifetimes(world: Any, **death: Any) -> tuple[int, int]:
+    """One daemon dies as told, the next does the rest; how many operations and calls the first one came to."""
+    async with world(queued=0.5, worked=0.5) as it:
+        run = Run(it)
+        files = [it.video(str(number)) for number in range(FILES)]
+        async with run.daemon(**death) as first:
+            for file_id in files:
+                it.emulator.emit(uploaded(file_id))
+            await asyncio.sleep(15)
+        calls = run.calls
+        tasks = it.emulator.state.tasks.values()
+        wanted = sorted((file_id, template) for file_id in files for template in TEMPLATES)
+        async with run.daemon(), it.journal() as store:
+            for _ in range(50):  # leases, handles and doubts end within that many looks
+                await asyncio.sleep(5)
+                if len(it.emulator.queue) == 0 and (await store.counts())["done"] == FILES + len(wanted):
+                    break
+
+        assert wanted == sorted((task.file_id, task.steps[0].input["definition"]) for task in tasks)
+        assert {("process", file_id) for file_id in files} <= {*run.handled}
+        assert {("end", task.id) for task in tasks} <= {*run.handled}
+        assert 0 == len(it.emulator.queue)
+        async with it.journal() as store:
+            assert FILES + len(wanted) == (await store.counts())["done"]
+        return first.operations, calls
+
+
+def test_nobody_dies(world: Any) -> None:
+    """Without a death everything is done by the first daemon."""
+    operations, calls = in_virtual_time(lifetimes)(world)
+
+    assert operations > 30
+    assert calls >= 8
+    assert operations < LAST_OPERATION or calls < LAST_CALL  # the matrix goes to the end of the work
+
+
+LAST_OPERATION, LAST_CALL = 64, 16  # beyond the last step of the work itself; what comes then is idling
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("part", range(4))
+def test_a_death_at_any_operation(world: Any, part: int, after: bool) -> None:  # noqa: FBT001  # a parameter of the test
+    """Whichever operation on the journal is the last of a process, the next process ends the work."""
+    for step in range(1 + part, LAST_OPERATION, 4):
+        in_virtual_time(lifetimes)(world, dies_at=step, after=after)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("part", range(2))
+def test_a_death_in_any_call(world: Any, part: int) -> None:
+    """Whichever call had its effect and was never heard of, the next process pays for nothing twice."""
+    for number in range(1 + part, LAST_CALL, 2):
+        in_virtual_time(lifetimes)(world, dies_in_call=number)
