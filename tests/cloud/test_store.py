@@ -1,7 +1,8 @@
 """The two interfaces of the object store, and the parts that a file goes in."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -10,16 +11,32 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cloud.test_upload import client
 from vodworker.api.upload import StoragePlace, UploadSession
+from vodworker.cloud import cos
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import AT_ONCE, RETRIES, Carrier
 from vodworker.cloud.local import VIDEOS, LocalFile, local_file
 from vodworker.cloud.store import PATIENCE, SLICE, Address, Key, Store, slicing
-from vodworker.cloud.upload import REMEDIES, Uploaded, target
-from vodworker.errors import BadReply, Unreachable
+from vodworker.cloud.upload import target
+from vodworker.errors import BadReply, InvalidCall, Unreachable, UploadError
 from vodworker.testing import in_virtual_time
 
 ACCOUNT = Account("https://vod.api.qcloud.com/v2/index.php", "test-secret-id", "test-secret-key")
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncGenerator[str]:
+    """A server that answers everything so; its address."""
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +57,25 @@ def test_parts_are_the_file(film: LocalFile, length: int) -> None:
     assert [0, *(part.start + part.length for part in parts)] == [*(part.start for part in parts), film.size]
     assert {length} >= {part.length for part in parts[:-1]}
     assert 1 <= parts[-1].length <= length
+
+
+def test_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """What went wrong in a thread that read is kept, and told by who waits for it."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"bytes")
+    with local_file(path, types=VIDEOS) as file:
+        with pytest.raises(OSError, match="it ends early"):
+            file.read(5, 1)
+        with pytest.raises(UploadError, match=r"a\.mp4: read: it ends early; give a file that can be read"):
+            file.check()
+
+
+def test_parts_of_an_upload_say_what_they_are(film: LocalFile) -> None:
+    """Each long-lived object tells in its repr what it is and how far it came."""
+    carrier = Carrier(7, progress=None, random=float)
+
+    assert "<Carrier 0 of 7 bytes sent>" == repr(carrier)
+    assert f"<LocalFile {film.path}, {film.size} bytes>" == repr(film)
 
 
 async def test_file_can_be_closed_while_it_is_read(tmp_path: Path) -> None:
@@ -115,6 +151,15 @@ def test_reply_without_a_session_is_bad() -> None:
         slicing({"code": 0, "data": {}})
 
 
+async def test_keys_that_the_sdk_refuses_are_told(film: LocalFile) -> None:
+    """What the vendor's SDK does not take is told before anything is sent."""
+    account = Account(ACCOUNT.endpoint, "test-secret-id ", "test-secret-key")
+    carrier = Carrier(film.size, progress=None, random=float)
+
+    with pytest.raises(InvalidCall, match="spaces"):
+        await cos.put(film, Key("ap-guangzhou", "b-7", "/p"), account=account, carrier=carrier)
+
+
 @in_virtual_time
 async def test_silent_line_is_given_up(film: LocalFile) -> None:
     """A store that says nothing more is given up after a minute, each time that it is tried."""
@@ -123,31 +168,26 @@ async def test_silent_line_is_given_up(film: LocalFile) -> None:
         await asyncio.Event().wait()
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/", silent)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
     carrier = Carrier(film.size, progress=None, random=lambda: -0.5)
     clock = asyncio.get_running_loop().time
-    try:
-        async with aiohttp.ClientSession() as http:
-            begun = clock()
-            with pytest.raises(Unreachable, match="nothing moved for 60 s"):
-                await Store(http, carrier).put(film, Address(f"http://127.0.0.1:{runner.addresses[0][1]}/", "s"))
-            took = clock() - begun
-    finally:
-        await runner.cleanup()
+    async with serving(silent) as url, aiohttp.ClientSession() as http:
+        begun = clock()
+        with pytest.raises(Unreachable, match="nothing moved for 60 s"):
+            await Store(http, carrier).put(film, Address(url, "s"))
+        took = clock() - begun
 
     assert pytest.approx((1 + RETRIES) * PATIENCE, abs=1) == took
     assert 0 == carrier.sent
 
 
-def test_remedies_are_sentences() -> None:
-    """Every remedy tells what to do."""
-    assert all("; upload it again" in remedy for remedy in REMEDIES.values())
+async def test_end_without_a_file_id_is_bad(film: LocalFile) -> None:
+    """A reply to the end of an upload that names no file is not taken for success."""
+    place = {"storagePath": "/b/f0.mp4", "storageSignature": "s"}
+    session = {"video": place, "storageBucket": "b", "storageAppId": "7", "storageRegion": "r", "vodSessionKey": "k"}
 
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({"code": 0, **session})
 
-def test_what_was_uploaded_says_where_it_is() -> None:
-    """An upload without a cover has no address of one."""
-    assert Uploaded("1", "u") == Uploaded("1", "u", None)
+    async with serving(answer) as url, client(f"{url}v2/index.php") as vod:
+        with pytest.raises(UploadError, match="commit: CommitUpload: the reply has no fileId; upload it again later"):
+            await vod.upload(film.path)

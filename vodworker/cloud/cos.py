@@ -19,8 +19,8 @@ from qcloud_cos import CosClientError, CosConfig, CosS3Client, CosServiceError
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import AT_ONCE, Carrier
 from vodworker.cloud.local import LocalFile, Part
-from vodworker.cloud.store import PATIENCE, SERVER_ERROR, Key, is_loopback
-from vodworker.errors import BadReply, CallError, Unreachable, refusal
+from vodworker.cloud.store import SERVER_ERROR, Key, is_loopback
+from vodworker.errors import BadReply, CallError, InvalidCall, Unreachable, refusal
 from vodworker.wire import excerpt
 
 T = TypeVar("T")
@@ -44,16 +44,18 @@ def client(account: Account, key: Key, session: requests.Session) -> CosS3Client
     url = urlsplit(account.endpoint)
     near = is_loopback(url.hostname)
     host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname
-    config = CosConfig(
-        Region=key.region,
-        SecretId=account.secret_id,
-        SecretKey=account.secret_key,
-        Token=account.token,
-        Scheme=url.scheme if near else "https",
-        IP=host if near else None,
-        Port=url.port if near else None,
-        Timeout=PATIENCE,
-    )
+    try:
+        config = CosConfig(
+            Region=key.region,
+            SecretId=account.secret_id,
+            SecretKey=account.secret_key,
+            Token=account.token,
+            Scheme=url.scheme if near else "https",
+            IP=host if near else None,
+            Port=url.port if near else None,
+        )
+    except CosClientError as error:
+        raise InvalidCall("CosConfig", str(error)) from error
     logging.getLogger("qcloud_cos").setLevel(logging.CRITICAL)  # what it logs is raised as well; at debug, signatures
     return CosS3Client(config, retry=0, session=session)  # retries are the carrier's, which counts and does not block
 
@@ -68,9 +70,6 @@ class Threads:
         self._jobs: set[Future[Any]] = set()
         self._idle = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-
-    def __repr__(self) -> str:
-        return f"<Threads {len(self._jobs)} busy>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,9 +108,6 @@ class Store:
         self._object = {"Bucket": key.bucket, "Key": key.path}
         self._carrier = carrier
         self._threads = threads
-
-    def __repr__(self) -> str:
-        return f"<Store {self._object}>"
 
     async def put_whole(self, file: LocalFile) -> None:
         """Send a file in one request."""
@@ -206,9 +202,6 @@ class Body:
         self._stop = stop
         self._done = 0
         self._loop = asyncio.get_running_loop()
-
-    def __repr__(self) -> str:
-        return f"<Body {self._part}, {self._done} read>"
 
     def __len__(self) -> int:
         return self._part.length

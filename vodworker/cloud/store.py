@@ -21,6 +21,7 @@ from vodworker.wire import excerpt, read_reply
 WHOLE = 20 * 1024 * 1024  # bytes: the longest object that the store takes in one piece
 SLICE = 3 * 1024 * 1024  # bytes: the longest slice that it takes; the fewer, the sooner a long line is done
 PATIENCE = 60.0  # seconds in which not one more chunk leaves, or no reply comes, until a connection counts as dead
+JOINING = 1200.0  # the same for the request that makes an object of its slices, which may be thousands
 UNTIMED = aiohttp.ClientTimeout(total=None)  # how long a part takes depends on the line; `PATIENCE` is for silence
 SERVER_ERROR = 500
 
@@ -68,9 +69,6 @@ class Store:
         self._http = http
         self._carrier = carrier
 
-    def __repr__(self) -> str:
-        return f"<Store {self._carrier!r}>"
-
     async def put(self, file: LocalFile, address: Address) -> None:
         """Send a file. Raises a `CallError` of the store, or the `UploadError` of a file that cannot be read."""
         if file.size <= WHOLE:
@@ -91,9 +89,12 @@ class Store:
 
         await self._carrier.carry(file.parts(length), send, at_once=at_once)
         file.check()
-        await self._carrier.conclude(lambda: self._post(address, {"op": "upload_slice_finish", **session, **size}))
+        end = {"op": "upload_slice_finish", **session, **size}
+        await self._carrier.conclude(lambda: self._post(address, end, patience=JOINING))
 
-    async def _post(self, address: Address, fields: dict[str, str], part: Part | None = None) -> dict[str, Any]:
+    async def _post(
+        self, address: Address, fields: dict[str, str], part: Part | None = None, *, patience: float = PATIENCE
+    ) -> dict[str, Any]:
         """Post a form once, with a part of a file in it if there is one; the store's reply."""
         op = fields["op"]
         clock = asyncio.get_running_loop().time
@@ -101,12 +102,12 @@ class Store:
 
             def moved(sent: int) -> None:
                 count(sent)
-                if not silence.expired():
-                    silence.reschedule(clock() + PATIENCE)
+                if not silence.expired():  # pragma: no branch - it may expire just when a chunk leaves
+                    silence.reschedule(clock() + patience)
 
             try:
                 async with (
-                    asyncio.timeout(PATIENCE) as silence,
+                    asyncio.timeout(patience) as silence,
                     self._http.post(
                         URL(address.url, encoded=True),
                         data=Form(fields, part, moved),
@@ -117,7 +118,7 @@ class Store:
                 ):
                     body = await response.read()
             except TimeoutError as error:
-                raise Unreachable(op, f"nothing moved for {PATIENCE:g} s") from error
+                raise Unreachable(op, f"nothing moved for {patience:g} s") from error
             except (aiohttp.ClientError, OSError) as error:
                 if part:
                     part.file.check()

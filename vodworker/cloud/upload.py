@@ -115,16 +115,15 @@ async def send(
     file: LocalFile, target: Address | Key, http: aiohttp.ClientSession, account: Account, carrier: Carrier
 ) -> None:
     """Send a file where it goes."""
-    match target:
-        case Address():
-            await Store(http, carrier).put(file, target)
-        case Key():
-            try:
-                from vodworker.cloud import cos  # noqa: PLC0415  # an extra, and slow to load
-            except ImportError as error:
-                lacking = f"the store wants its XML interface, and {error.name} is not installed"
-                raise UploadError(str(file.path), "send", f"{lacking}; install vodworker[upload]") from error
-            await cos.put(file, target, account=account, carrier=carrier)
+    if isinstance(target, Address):
+        await Store(http, carrier).put(file, target)
+        return
+    try:
+        from vodworker.cloud import cos  # noqa: PLC0415  # an extra, and slow to load
+    except ImportError as error:
+        lacking = f"the store wants its XML interface, and {error.name} is not installed"
+        raise UploadError(str(file.path), "send", f"{lacking}; install vodworker[upload]") from error
+    await cos.put(file, target, account=account, carrier=carrier)
 
 
 def printable(name: str) -> str:
