@@ -24,6 +24,8 @@ from vodworker.errors import Denied, UploadError
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.sign import nonces
 
+pytestmark = pytest.mark.timeout(60)  # tens of megabytes go through two servers, and the machine may be busy
+
 PATH = "/v2/index.php"
 AT_ONCE = -0.5  # a chance that makes every backoff 0
 LONG = WHOLE + 12_345  # bytes: several slices or parts, the last of them short
