@@ -23,11 +23,13 @@ from vodworker.cli import cli
 from vodworker.cli.declared import parsed
 from vodworker.cli.manners import failures
 from vodworker.cli.shown import span
+from vodworker.config import Address
 from vodworker.emulator import Emulator, Settings
 from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.port import Arrival
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Dead, Finished
+from vodworker.watch import Systemd, Watch, answering
 
 pytestmark = pytest.mark.usefixtures("logging_restored")
 
@@ -72,9 +74,10 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
 
     assert 0 == result.exit_code
     listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
-    assert ["run", "demo", "check", "emulator", "call", "upload", "events", "torture", "explain"] == [
-        name for name, _ in listed
-    ]
+    assert list(cli.commands) == [name for name, _ in listed]
+    assert {"run", "demo", "check", "health", "emulator", "call", "upload", "events", "tasks", "explain"} <= set(
+        cli.commands
+    )
     assert [] == [line for _, line in listed if line.endswith("...")]
     assert "78 wrong settings" in result.output
 
@@ -488,6 +491,48 @@ def test_check_writes_into_the_journal(shell: Shell, folder: Path) -> None:
     result = shell("check")
 
     assert "ok     journal   sqlite:///vodworker.db with 3 events, 1 entries dead" in result.stdout
+
+
+# ---- health
+
+
+@pytest.fixture
+async def watched(folder: Path) -> AsyncGenerator[Watch]:
+    """A watch that answers where the settings say."""
+    watch = Watch([], Systemd.of({}), limit=lambda _: 100)
+    async with answering(Address("127.0.0.1", 0), watch) as address:
+        (folder / "vodworker.toml").write_text(f'[http]\nlisten = "{address}"')
+        yield watch
+
+
+async def test_health_asks_the_daemon(shell: Shell, watched: Watch) -> None:
+    """`health` is content with a daemon that lives, with --ready with one that takes in events, and else tells why."""
+    alive = await asyncio.to_thread(shell, "health")
+    unready = await asyncio.to_thread(shell, "health", "--ready")
+    watched.health.hear("pull.done", {})
+    watched.health.journal_answered()
+    ready = await asyncio.to_thread(shell, "health", "--ready")
+
+    assert (0, "alive\n") == (alive.exit_code, alive.stdout)
+    assert (1, "the journal is not open yet\nno pull has worked yet\n") == (unready.exit_code, unready.stderr)
+    assert (0, "ready\n") == (ready.exit_code, ready.stdout)
+
+
+def test_health_of_nobody_is_1(shell: Shell) -> None:
+    """Where nothing listens, or something else does, the daemon is not well."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+    result = shell("health", VODWORKER_HTTP__LISTEN=place)
+
+    assert 1 == result.exit_code
+    assert f"nobody who knows answers at {place}: [Errno 111] Connection refused\n" == result.stderr
+
+
+def test_health_needs_an_address(shell: Shell) -> None:
+    """Without http.listen nobody can be asked, with exit code 78."""
+    result = shell("health")
+
+    assert (78, True) == (result.exit_code, result.stderr.startswith("http.listen is off; set it"))
 
 
 # ---- explain

@@ -8,6 +8,7 @@ from vodworker.cli.demo import demo
 from vodworker.cli.emulator import emulator
 from vodworker.cli.events import events
 from vodworker.cli.explain import explain
+from vodworker.cli.health import health
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
 from vodworker.cli.tasks import tasks
@@ -33,7 +34,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, demo, check, emulator, call, upload, events, tasks, torture, explain):
+for command in (run, demo, check, health, emulator, call, upload, events, tasks, torture, explain):
     cli.add_command(command)
 
 
