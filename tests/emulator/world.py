@@ -9,7 +9,7 @@ from typing import Any
 from tests.emulator.conftest import Caller, account
 from vodworker.api import ACTIONS
 from vodworker.emulator import Settings, snapshot
-from vodworker.emulator.calendar import DAY, day_of
+from vodworker.emulator.calendar import DAY, begin, day_of
 from vodworker.emulator.state import Saved
 
 ENDLESS = dict.fromkeys(ACTIONS, 10**6)  # no test here is about ceilings
@@ -68,6 +68,14 @@ TEMPLATE: dict[str, Any] = {
 PROCEDURE = "QCVB_SimpleProcessFile({210},1,10,10)"
 
 
+NOON = begin(date(2026, 3, 2)) + DAY // 2
+
+
+def set_clock(call: Caller, moment: float = NOON) -> None:
+    """Make it always the same time in the emulator: what is played depends on the day."""
+    call.emulator.clock.step(moment - call.emulator.clock.now())
+
+
 @dataclass(frozen=True)
 class World:
     """What there is, by its id or address. `plain` is a file of which nothing was made, `now` the emulator's clock."""
@@ -100,6 +108,7 @@ class World:
 async def furnished(call: Caller) -> World:
     """Put something of everything into the account."""
     emulator = call.emulator
+    set_clock(call)
     file = await call.upload("record-77.m3u8", bytes(100_000), coverType="jpg")
     plain = await call.upload("b.mp4", bytes(5000))
     emulator.clock.advance(3 * DAY)
