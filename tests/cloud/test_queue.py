@@ -1,15 +1,30 @@
 """The event queue as the client sees it: three forms of nothing, and whatever an event may look like."""
 
 import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from statistics import fmean
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from vodworker.cloud.queue import HANDLE_LIFE, delivery
-from vodworker.errors import BadReply, Refused
+from vodworker.cloud.account import Account
+from vodworker.cloud.client import Vod
+from vodworker.cloud.limiter import WINDOW, Limiter
+from vodworker.cloud.queue import CONFIRM_TIMEOUT, HANDLE_LIFE, PULL_TIMEOUT, Queue, delivery
+from vodworker.emulator.faults import Latency, Plan
+from vodworker.emulator.server import Emulator
+from vodworker.emulator.settings import Settings
+from vodworker.errors import BadReply, CallError, Refused
+from vodworker.journal.sqlite import open_sqlite
+from vodworker.sign import nonces
 from vodworker.testing import in_virtual_time
 from vodworker.wire import dumps
 
@@ -66,9 +81,12 @@ async def test_handles_are_confirmed_by_number(line: Any) -> None:
     assert ("a", "b") == (it.asked[0]["msgHandle.0"], it.asked[0]["msgHandle.1"])
 
 
+# Their ceilings
+
+
 @in_virtual_time
 async def test_pulls_are_paced(line: Any) -> None:
-    """No more pulls than the limit start within 60 s and the timeout, however many streams ask."""
+    """No more pulls than the limit start within 60 s and the timeout, however many streams ask; a long wait is told."""
     starts: list[float] = []
 
     async def stream(it: Any) -> None:
@@ -76,12 +94,80 @@ async def test_pulls_are_paced(line: Any) -> None:
             await it.queue.pull()
             starts.append(asyncio.get_running_loop().time())
 
-    async with line({}, limit=5) as it, asyncio.TaskGroup() as group:
-        for _ in range(2):
-            group.create_task(stream(it))
+    with capture_logs() as told:
+        async with line({}, limit=5) as it, asyncio.TaskGroup() as group:
+            for _ in range(2):
+                group.create_task(stream(it))
 
     starts.sort()
-    assert all(later - earlier >= 60 for earlier, later in zip(starts, starts[5:], strict=False))
+    assert all(
+        later - earlier > WINDOW + PULL_TIMEOUT - 0.1 for earlier, later in zip(starts, starts[5:], strict=False)
+    )
+    waits = [(line["action"], line["place"], round(line["expected"])) for line in told]
+    assert [("PullEvent", 1, round(WINDOW + PULL_TIMEOUT))] == waits[:1]
+
+
+@in_virtual_time
+async def test_a_poll_that_is_given_up_leaves_no_trace(line: Any) -> None:
+    """Polls that a stop cuts while they wait for a token cost later ones nothing."""
+
+    async def give_up(it: Any) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await it.queue.pull()
+
+    async with line({}, limit=2) as it:
+        for _ in range(2):
+            async with it.vod._limiter.token("PullEvent"):
+                pass
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(give_up(it))
+        for _ in range(2):
+            await it.queue.pull()
+
+        assert WINDOW == pytest.approx(asyncio.get_running_loop().time(), abs=0.1)
+
+
+@pytest.mark.timeout(60)
+@in_virtual_time
+async def test_the_queue_is_paced_as_the_service_counts() -> None:
+    """Slow polls and confirmations, and a restart, bring no more to the service than it allows, and nearly that."""
+    limit = 30
+    slow = [
+        Latency(action=action, seconds=seconds, least=least, shape="uniform", rate=rate)
+        for action, timeout in (("PullEvent", PULL_TIMEOUT), ("ConfirmEvent", CONFIRM_TIMEOUT))
+        for rate, least, seconds in ((0.03, 0.060, timeout), (1.0, 0.005, 0.060))
+    ]
+    clock = asyncio.get_running_loop().time
+
+    async def ask_on(ask: Callable[[], Awaitable[object]], until: float) -> None:
+        while clock() < until:
+            with suppress(CallError):
+                await ask()
+
+    async with (
+        Emulator.serve(settings=Settings(hold=0.01, faults=Plan(faults=tuple(slow)))) as emulator,
+        open_sqlite(":memory:", now=lambda: 1e9 + clock()) as store,
+        aiohttp.ClientSession() as session,
+    ):
+        account = Account(emulator.url, secret_id=emulator.secret_id, secret_key=emulator.secret_key)
+        for until in (100.0, 400.0):
+            async with Limiter(store, limit=lambda _: limit, hold=15.0) as limiter, asyncio.TaskGroup() as group:
+                chance = random.Random(until)
+                vod = Vod(
+                    session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random
+                )
+                queue = Queue(vod, limiter=limiter, limit=lambda _: limit)
+                for _ in range(3):
+                    group.create_task(ask_on(queue.pull, until))
+                    group.create_task(ask_on(partial(queue.confirm, ["h"]), until))
+
+        for action, timeout in (("PullEvent", PULL_TIMEOUT), ("ConfirmEvent", CONFIRM_TIMEOUT)):
+            assert emulator.audit.most_in_60s(action) <= limit
+            calls = sorted(call.at for call in emulator.audit.calls(action) if call.at > 100.0 + WINDOW)
+            apart = fmean(later - earlier for earlier, later in zip(calls, calls[limit:], strict=False))
+            assert apart <= (WINDOW + timeout) / 0.98
 
 
 json = st.recursive(

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from asyncio_throttle.throttler import Throttler
 
 from vodworker.cloud.client import Vod
-from vodworker.cloud.limiter import WINDOW, Limiter
+from vodworker.cloud.limiter import PATIENCE, WINDOW, Limiter
 from vodworker.errors import Refused
 from vodworker.events import ends, peek
 from vodworker.wire import dumps, loads
@@ -20,6 +21,8 @@ CONFIRM_TIMEOUT = 8.0  # three tries fit into the life of a handle
 CONFIRM_BATCH = 16  # handles in one confirmation: as many as one pull brings, so neither ceiling is reached first
 NO_EVENT = 4000  # shared with expired handles and wrong parameters; only the words tell an empty queue
 NO_EVENT_WORDS = "没有事件通知"
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ class Queue:
 
 
 class Throttle(Throttler):
-    """asyncio-throttle's sliding log on the loop's clock, which tests can move; it sleeps once and does not poll."""
+    """asyncio-throttle's sliding log, on the loop's clock, which tests can move.
+
+    Its own way of waiting looks every 10 ms, and notes calls that are given up before they start; so it is only asked.
+    """
 
     def flush(self) -> None:
         """Forget the calls that started longer than the period ago."""
@@ -71,14 +77,17 @@ class Throttle(Throttler):
         while self._task_logs and self._task_logs[0] <= oldest:
             self._task_logs.popleft()
 
-    async def acquire(self) -> None:
-        """Wait until a call may start, and note its start. For one asker at a time."""
-        clock = asyncio.get_running_loop().time
+    def wait(self) -> float:
+        """Seconds until a call may start; 0 or less: now."""
         self.flush()
-        while len(self._task_logs) >= self.rate_limit:
-            await asyncio.sleep(self._task_logs[0] + self.period - clock())
-            self.flush()
-        self._task_logs.append(clock())
+        if len(self._task_logs) < self.rate_limit:
+            return 0.0
+        due: float = self._task_logs[0] + self.period
+        return due - asyncio.get_running_loop().time()
+
+    def start(self) -> None:
+        """Note a call that starts now."""
+        self._task_logs.append(asyncio.get_running_loop().time())
 
 
 class Pace:
@@ -98,9 +107,14 @@ class Pace:
 
     async def ask(self, vod: Vod, params: dict[str, str]) -> dict[str, Any]:
         """Send the action when it may go."""
-        async with self._turn:
-            await self._throttle.acquire()
-        async with self._limiter.token(self._action):
+        async with AsyncExitStack() as call:
+            async with self._turn:
+                while (wait := self._throttle.wait()) > 0:
+                    if wait > PATIENCE:
+                        log.info("call.waiting", action=self._action, place=1, expected=round(wait, 1))
+                    await asyncio.sleep(wait)
+                await call.enter_async_context(self._limiter.token(self._action))
+                self._throttle.start()
             return await vod.ask(self._action, params, within=self._timeout)
 
 
