@@ -107,6 +107,14 @@ def test_what_went_wrong_is_named(tally: Tally, expected: str) -> None:
     assert [expected] == broken(tally)
 
 
+def test_open_event_is_not_lost() -> None:
+    """An event whose entry is still open when the patience ends is late, and is not called lost."""
+    late = replace(CLEAN, heard=Counter("12abcde"), entries={**CLEAN.entries, "ready": 1, "done": 7})
+
+    assert ["The journal says so, too"] == broken(late)
+    assert "events 8, lost 0, still open 1, handled more than once 0" == verdict(late)[0].measured
+
+
 def test_backlog_that_stays_is_named() -> None:
     """A backlog that does not drain breaks two promises: something is not done, and it will not be."""
     assert ["The journal says so, too", "The backlog drains"] == broken(replace(CLEAN, drain=None))

@@ -22,7 +22,7 @@ from vodworker.torture.scene import Scene, Witness
 from vodworker.torture.site import CEILINGS, GRACE, prepare
 from vodworker.torture.verdict import Tally, report, verdict
 
-PATIENCE = 180.0  # seconds for the backlog to drain when nothing goes wrong any more
+PATIENCE = 400.0  # seconds for the backlog to drain: kills count as attempts, and a failure after many waits for long
 
 
 async def torture(console: Console, environ: Mapping[str, str], course: Course, *, keep: Path | None = None) -> int:
