@@ -1,13 +1,14 @@
 """The library: what is known of a file, its words and tags, its end."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.emulator.conftest import Caller
+from tests.emulator.conftest import Caller, account
 from tests.emulator.test_processing import EVERYTHING, processed
 from vodworker.api import GetVideoInfo
-from vodworker.emulator import Emulator
+from vodworker.emulator import Emulator, Settings
 from vodworker.emulator.state import Category
 
 PARTS = {
@@ -19,6 +20,7 @@ PARTS = {
     "sampleSnapshotInfo",
     "imageSpriteInfo",
     "snapshotByTimeOffsetInfo",
+    "keyFrameDescInfo",
     "aiAnalysisInfo",
     "contentReviewInfo",
 }
@@ -59,6 +61,7 @@ async def test_new_file_has_basic_info_and_metadata(emulator: Emulator, call: Ca
 async def test_what_flows_made_is_told(emulator: Emulator, call: Caller) -> None:
     """After a flow each of its results is told in its part, with the template that made it, and the cover is set."""
     file_id = await call.upload("a.mp4")
+    await call.good("AddKeyFrameDesc", fileId=file_id, keyFrameDesc=[{"timeOffset": 1, "content": "x"}])
     data = await processed(call, file_id, **EVERYTHING)
     steps = {step["taskType"]: step["output"] for step in data["processTaskList"]}
 
@@ -167,3 +170,97 @@ async def test_missing_file_and_bad_value_have_the_actions_code(
 async def test_unknown_class_is_refused(call: Caller) -> None:
     """A file cannot go to a class that does not exist."""
     assert 1000 == (await call("ModifyVodInfo", fileId=await call.upload("a.mp4"), classId=7))["code"]
+
+
+async def marks(call: Caller, file_id: str) -> list[tuple[int, str]]:
+    """The marks in a file."""
+    told = await info(call, file_id, infoFilter=["keyFrameDescInfo"])
+    return [
+        (mark["timeOffset"], mark["content"]) for mark in told.get("keyFrameDescInfo", {}).get("keyFrameDescList", [])
+    ]
+
+
+async def test_marks_are_set_and_taken_out(call: Caller) -> None:
+    """Marks are told in their order with their words URL-encoded; one takes the place of another at its time."""
+    file_id = await call.upload("a.mp4")
+    frames = [{"timeOffset": 2000, "content": "期末 a&b"}, {"timeOffset": 1000, "content": "old"}]
+    await call.good("AddKeyFrameDesc", fileId=file_id, keyFrameDesc=frames)
+    await call.good("AddKeyFrameDesc", fileId=file_id, keyFrameDesc=[{"timeOffset": 1000, "content": "new"}])
+    both = await marks(call, file_id)
+    await call.good("DeleteKeyFrameDesc", fileId=file_id, keyFrameDescTimeOffset=[1000, 5])
+    one = await marks(call, file_id)
+    await call.good("DeleteKeyFrameDesc", fileId=file_id)
+
+    assert [(1000, "new"), (2000, "%E6%9C%9F%E6%9C%AB%20a%26b")] == both
+    assert [(2000, "%E6%9C%9F%E6%9C%AB%20a%26b")] == one
+    assert [] == await marks(call, file_id)
+
+
+async def test_file_has_a_hundred_marks(call: Caller) -> None:
+    """A file can have 100 marks in all: one more is refused, one in the place of another is not."""
+    file_id = await call.upload("a.mp4")
+    hundred = [{"timeOffset": at, "content": "x"} for at in range(100)]
+    await call.good("AddKeyFrameDesc", fileId=file_id, keyFrameDesc=hundred)
+
+    assert [1000, 0] == [
+        (await call("AddKeyFrameDesc", fileId=file_id, keyFrameDesc=[{"timeOffset": at, "content": "y"}]))["code"]
+        for at in (100, 99)
+    ]
+
+
+class TestSlowTime:
+    """Files that end, on a clock that the test moves."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        """A clock as fast as the wall's."""
+        return Settings(hold=0.01)
+
+    async def test_file_ends_when_its_time_has_come(self, emulator: Emulator, call: Caller) -> None:
+        """A file with an end is deleted then, and told; one whose end was put off or taken away stays."""
+        ends, later, never = [await call.upload(name) for name in ("a.mp4", "b.mp4", "c.mp4")]
+        await call.events(3)
+        soon = int(emulator.clock.now()) + 3600
+        for file_id in (ends, later, never):
+            await call.good("ModifyVodInfo", fileId=file_id, expireTimeStamp=soon)
+        await call.good("ModifyVodInfo", fileId=later, expireTimeStamp=soon + 3600)
+        await call.good("ModifyVodInfo", fileId=never, expireTimeStamp=-1)
+        emulator.clock.advance(3601)
+        first = await call.events(1)
+        left = set(emulator.state.files)
+        emulator.clock.advance(3600)
+
+        assert [[{"fileId": ends}]] == [event["data"]["fileInfo"] for event in first]
+        assert {later, never} == left
+        assert {never} == set(emulator.state.files)
+
+    async def test_time_that_is_over_ends_a_file_at_once(self, emulator: Emulator, call: Caller) -> None:
+        """An end that lies in the past is now."""
+        file_id = await call.upload("a.mp4")
+        await call.good("ModifyVodInfo", fileId=file_id, expireTimeStamp=1)
+        emulator.clock.advance(1)
+
+        assert 10008 == (await call("GetVideoInfo", fileId=file_id))["code"]
+
+
+async def test_file_ends_after_a_restart_too(tmp_path: Path) -> None:
+    """The end of a file is kept with it."""
+    file = tmp_path / "state.json"
+    async with account(Settings(hold=0.01), file) as call:
+        file_id = await call.upload("a.mp4")
+        end = int(call.emulator.clock.now()) + 3600
+        await call.good("ModifyVodInfo", fileId=file_id, expireTimeStamp=end)
+    async with account(Settings(hold=0.01), file) as call:
+        there = (await call("GetVideoInfo", fileId=file_id))["code"]
+        call.emulator.clock.advance(3601)
+        gone = (await call("GetVideoInfo", fileId=file_id))["code"]
+
+    assert (0, 10008) == (there, gone)
+
+
+@pytest.mark.parametrize("name", ["expireTimeStamp", "classId"])
+async def test_number_that_is_too_large_is_refused(call: Caller, name: str) -> None:
+    """A number of more than 64 bits is no number that the service knows."""
+    reply = await call("ModifyVodInfo", fileId=await call.upload("a.mp4"), **{name: 2**70})
+
+    assert 4000 == reply["code"]

@@ -189,8 +189,12 @@ def decoded(action: type[Action[Any]], params: Mapping[str, str]) -> Action[Any]
     """
     own = {name.replace("_", "."): value for name, value in params.items() if not name[:1].isupper()}
     try:
-        return action.model_validate(wire.unflatten(own))
+        call = action.model_validate(wire.unflatten(own))
+        orjson.dumps(call.model_dump(mode="json"))  # what is taken in must go out again, in events and saved states
     except ValidationError as error:
         raise Refusal(code_for(action, error), said(error)) from None
     except ValueError as error:
         raise Refusal(PARAMETER, str(error)) from None
+    except TypeError:
+        raise Refusal(PARAMETER, "a number has more than 64 bits") from None
+    return call
