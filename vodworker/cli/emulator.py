@@ -72,6 +72,13 @@ def _admin(context: click.Context, option: click.Parameter, text: str | None) ->
     help="How an empty queue is told: code 4000, an empty list, or no list.",
 )
 @click.option("--partial-confirm", is_flag=True, help="Confirm the live handles of a batch that has dead ones.")
+@click.option(
+    "--json-uploads/--xml-uploads",
+    "signed_places",
+    default=STANDARD.signed_places,
+    show_default=True,
+    help="Which interface of the object store uploads are led to.",
+)
 @click.option("--seed", type=int, help="Make the same ids in each run.")
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Where the account outlives a run.")
 @click.option(
