@@ -37,6 +37,13 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The reply is in the journal by now: the earlier run was late, and not dead."""
+
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """The call started no task that the service knows."""
 
@@ -48,7 +55,7 @@ class Unclear:
     tasks: tuple[str, ...]
 
 
-Verdict: TypeAlias = Found | Missing | Unclear
+Verdict: TypeAlias = Found | Heard | Missing | Unclear
 
 
 def judge(action: Action[Any], tasks: Iterable[tuple[str, TaskInfo]], *, rivals: int) -> Verdict:
