@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vodworker.errors import VodworkerError
+from vodworker.codes import Fault, explain
+from vodworker.errors import BadReply, CallError, Refused, Unreachable, VodworkerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
     """What follows when attempt number `attempt` of at most `attempts` returned `outcome` or raised it.
 
     An exception is a retry until the attempts are spent, but an error of ours that trying again cannot help is dead at
-    once. Anything that is no outcome at all is dead: the handler is wrong, and running it again would not mend it.
+    once, and an outage is waited for as long as it lasts. Anything that is no outcome at all is dead: the handler is
+    wrong, and running it again would not mend it.
     """
     match outcome:
         case None | Done():
@@ -81,6 +83,8 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
             if attempt >= attempts:
                 return Dead(f"attempt {attempt} of {attempts} asked for another: {why or 'no reason given'}")
             return Again(backoff(attempt, random) if after is None else max(0.0, after), why)
+        case CallError() if outage(outcome):
+            return Again(backoff(attempt, random), describe(outcome))
         case VodworkerError(retryable=False):
             return Dead(describe(outcome))
         case BaseException():  # sys.exit() in a handler ends the handler, not us
@@ -91,6 +95,16 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
             return Dead(
                 f"the handler returned {outcome!r}, which is no outcome; return Done(), Retry(…), Reject(…) or None"
             )
+
+
+def outage(error: CallError) -> bool:
+    """Whether a call failed for a reason that is neither the event's nor the handler's: killing the entry mends nothing.
+
+    The service did not answer, or not as itself; or it does not accept the account, its rights, money or clock.
+    """
+    if isinstance(error, Refused):
+        return explain(error.code).fault is Fault.ACCOUNT
+    return isinstance(error, Unreachable | BadReply)
 
 
 def describe(error: BaseException) -> str:
