@@ -83,6 +83,12 @@ class Refused(CallError):
         return explain(self.code).retryable
 
 
+class Overtaken(CallError):
+    """Nothing was sent: another worker has the entry by now, and nothing that this run still does will be written."""
+
+    retryable = True
+
+
 class Denied(Refused):
     """The account, its keys or its clock are not accepted: every call will fail until the operator mends it."""
 

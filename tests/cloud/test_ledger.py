@@ -20,7 +20,7 @@ from vodworker.cloud.ledger import Deadline, Ledger, OnDoubt
 from vodworker.cloud.limiter import Limiter
 from vodworker.emulator import Emulator, Settings, library
 from vodworker.emulator.state import Footage
-from vodworker.errors import CallError, InDoubt, Refused
+from vodworker.errors import CallError, InDoubt, Overtaken, Refused
 from vodworker.journal.port import Arrival, Entry, Store
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.sign import nonces
@@ -133,6 +133,38 @@ async def test_reading_is_not_recorded() -> None:
             await it.call(call)
 
         assert 2 == it.emulator.audit.arrivals("GetVideoInfo")
+
+
+@in_virtual_time
+async def test_a_run_that_was_overtaken_sends_nothing() -> None:
+    """A run that woke after another worker had taken the entry pays for nothing, and leaves that one's notes alone."""
+    async with desk() as it:
+        call = process(it.video(), 210)
+        async with it.run() as late:
+            await it.store.release([it.entry])
+            (it.entry,) = (await it.store.claim({"h": 1}, lease=1e6)).entries
+            task = (await it.call(call)).vod_task_id
+            with pytest.raises(Overtaken, match="another worker has the entry"):
+                await late.call(call, once="something else")
+
+        assert 1 == it.emulator.audit.arrivals("ProcessFile")
+        assert task == (await it.call(call)).vod_task_id
+
+
+@in_virtual_time
+async def test_a_reply_that_is_noted_late_ends_the_doubt() -> None:
+    """Where the earlier run was late and not dead, its reply is found, and nothing is sent again."""
+    async with desk() as it:
+        call = process(it.video(), 210)
+        task = await it.doubt(call, "it", effect=True)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(it.call(call, once="it"))
+            await asyncio.sleep(1)
+            reply = f'{{"vodTaskId":"{task}"}}'.encode()
+            await it.store.replied(it.entry, identity="once:it", reply=reply, task=task or "", ends_in="E")
+
+        assert task == waiting.result().vod_task_id
+        assert 1 == it.emulator.audit.arrivals("ProcessFile")
 
 
 @in_virtual_time

@@ -771,6 +771,20 @@ async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
     assert Recorded(reply=b"2", age=0.0) == await store.find(entry, identity="x")
 
 
+async def test_a_stale_holder_notes_nothing(store: Store, clock: Clock) -> None:
+    """Whose entry is another's by now, or over, may not send: it is told so, and no note is made."""
+    await record(store, arrival("a"), arrival("b"))
+    stale, over = await claim(store, lease=60)
+    mine = await store.intend(stale, action="A", identity="mine", request=b"1")
+    await store.settle(over, Finished())
+    clock.advance(60)
+    await claim(store)
+    told = [await store.intend(entry, action="A", identity="late", request=b"1") for entry in (stale, over)]
+
+    assert (True, [False, False]) == (mine, told)
+    assert [None, None] == [await store.find(entry, identity="late") for entry in (stale, over)]
+
+
 async def test_a_withdrawn_call_was_never_noted(store: Store) -> None:
     """A call without effect leaves no note, and may be noted again."""
     await record(store, arrival("a"))

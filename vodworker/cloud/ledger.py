@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
+from math import inf
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar
 
@@ -12,7 +13,7 @@ import structlog
 from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.client import Item, Vod, pages
 from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, judge, known, suspects
-from vodworker.errors import CallError, InDoubt, Refused, Unreachable
+from vodworker.errors import CallError, InDoubt, Overtaken, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry
 from vodworker.wire import dumps, loads
 
@@ -21,6 +22,7 @@ OnDoubt: TypeAlias = Literal["resend", "reject"]
 
 RUN_OVER = "nothing was sent, because the run of this handler is over"
 MOMENT = 1.0  # seconds that a run may wait for a token although the daemon stops: one that is free takes milliseconds
+FRESH = 5.0  # seconds, and far less than a call may be on its way: who takes over looks for a call only after that
 LOOKS = (5.0, 15.0, 60.0, 240.0)  # seconds between looks at a task that waits: most begin at once, some after minutes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -109,7 +111,7 @@ class Deadline:
 class Standstill:
     """A call's turn, during which the time limit stands still; the note of the call is written when it goes."""
 
-    def __init__(self, action: str, deadline: Deadline, intend: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, action: str, deadline: Deadline, intend: Callable[[], Awaitable[bool]] | None) -> None:
         self._action = action
         self._deadline = deadline
         self._intend = intend
@@ -130,7 +132,16 @@ class Standstill:
         self._going = True
         self._deadline.calls(+1)
         if self._intend:
-            await self._intend()
+            await self._note(self._intend)
+
+    async def _note(self, intend: Callable[[], Awaitable[bool]]) -> None:
+        """Note the call, and be sure that the note is fresh: this process may have stood still since it was written."""
+        clock = asyncio.get_running_loop().time
+        noted = -inf
+        while clock() - noted > FRESH:
+            noted = clock()
+            if not await intend():
+                raise Overtaken(self._action, "nothing was sent, because another worker has the entry by now")
 
     def over(self) -> None:
         """Let the clock go on, if it stands; the call is not under way, or not any more."""
@@ -185,8 +196,8 @@ class Ledger:
         elif noted:
             log.warning("call.doubtful", action=name, once=once, found="nothing to look for")
 
-        async def intend() -> None:
-            await self._calls.intend(self._entry, action=name, identity=identity, request=request)
+        async def intend() -> bool:
+            return await self._calls.intend(self._entry, action=name, identity=identity, request=request)
 
         try:
             reply = await self._send(action, intend)
@@ -252,7 +263,7 @@ class Ledger:
         """Every item of a list that may be longer than one reply; see `Vod.pages`."""
         return pages(self.call, action)
 
-    async def _send(self, action: Action[R], intend: Callable[[], Awaitable[None]] | None) -> R:
+    async def _send(self, action: Action[R], intend: Callable[[], Awaitable[bool]] | None) -> R:
         turn = Standstill(type(action).__name__, self._deadline, intend)
         try:
             return await self._vod.call(action, turn=turn)

@@ -190,8 +190,11 @@ class Calls(Protocol):
         """What an earlier run noted of this call, if any did."""
         ...
 
-    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
-        """Note that the call is about to be sent; noting it again changes nothing."""
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
+        """Note that the call is about to be sent; noting it again changes nothing.
+
+        False, and nothing is noted, when the entry is another's by now, or nobody's: then it must not be sent.
+        """
         ...
 
     async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:

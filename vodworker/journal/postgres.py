@@ -165,6 +165,9 @@ DROP_OUT = "DELETE FROM tokens WHERE id = %s"
 
 # calls
 FIND_CALL = "SELECT reply, %s - made FROM calls WHERE entry = %s AND digest = %s"
+IS_HELD = (
+    "SELECT id FROM entries WHERE id = %s AND fence = %s AND state = 'running' FOR SHARE"  # no claim comes between
+)
 ADD_CALL = """
 INSERT INTO calls (entry, digest, identity, action, request, made) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (entry, digest) DO NOTHING
@@ -286,7 +289,9 @@ class PostgresStore:
         if not room:
             return Claim((), None)
         claim = await self._ask(
-            lambda db, now: _claim(db, now, room, lease), undo=lambda claim: _releasing(claim.entries)
+            # Last, for it holds what it took until the end, and others would wait for that: it waits for nobody itself.
+            Locked(frozenset(), lambda db, now: _claim(db, now, room, lease), last=True),
+            undo=lambda claim: _releasing(claim.entries),
         )
         return replace(claim, wait=self._soon(claim.wait))
 
@@ -346,10 +351,16 @@ class PostgresStore:
         found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, entry.id, _digest(identity)))
         return Recorded(reply=found[0][0], age=found[0][1]) if found else None
 
-    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
         """See `Calls`."""
-        call = (entry.id, _digest(identity), _text(identity), action, request)
-        await self._ask(lambda db, now: db.do(ADD_CALL, *call, now))
+
+        def work(db: Session, now: float) -> bool:
+            held = bool(db.rows(IS_HELD, entry.id, entry.fence))
+            if held:
+                db.do(ADD_CALL, entry.id, _digest(identity), _text(identity), action, request, now)
+            return held
+
+        return await self._ask(work)
 
     async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
         """See `Calls`."""

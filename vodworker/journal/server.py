@@ -42,7 +42,7 @@ BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL search_path = {schema};
 SET LOCAL synchronous_commit = on;
-SET LOCAL idle_in_transaction_session_timeout = '5s';
+SET LOCAL idle_in_transaction_session_timeout = '2s';
 SET LOCAL lock_timeout = '15s';
 SET LOCAL statement_timeout = '30s';
 """

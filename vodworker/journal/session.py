@@ -45,10 +45,11 @@ Work: TypeAlias = Callable[[Session, float], T]  # what to do in a transaction, 
 
 @dataclass(frozen=True, slots=True)
 class Locked(Generic[T]):
-    """A work that wants rows of `locks` held: see `tables.py`."""
+    """A work that wants rows of `locks` held: see `tables.py`. last: it is done after all others."""
 
     locks: frozenset[int]
     work: Work[T]
+    last: bool = False
 
     def __call__(self, db: Session, now: float) -> T:
         """Do it."""
@@ -77,13 +78,20 @@ def locks(works: Iterable[Work[Any]]) -> list[int]:
 
 
 def answers(db: Session, now: float, works: Sequence[Work[Any]]) -> list[Any]:
-    """Do the works: first those that are shared, kind by kind, then the others in their order."""
+    """Do the works in their order, but those that are shared after the others, kind by kind, and the last after all."""
     given: dict[int, Any] = {}
     kinds: dict[Any, list[int]] = {}
+    last: list[int] = []
     for place, work in enumerate(works):
         if isinstance(work, Shared):
             kinds.setdefault(work.works, []).append(place)
+        elif isinstance(work, Locked) and work.last:
+            last.append(place)
+        else:
+            given[place] = work(db, now)
     for together, places in kinds.items():
         subjects = [work.subject for place in places if isinstance(work := works[place], Shared)]
         given |= zip(places, together(db, now, subjects), strict=True)
-    return [given[place] if place in given else work(db, now) for place, work in enumerate(works)]
+    for place in last:
+        given[place] = works[place](db, now)
+    return [given[place] for place in range(len(works))]

@@ -121,6 +121,7 @@ DROP_OUT = "DELETE FROM tokens WHERE id = ?"
 
 # calls
 FIND_CALL = "SELECT reply, ? - made FROM calls WHERE entry = ? AND identity = ?"
+IS_HELD = "SELECT 1 FROM entries WHERE id = ? AND fence = ? AND state = 'running'"
 ADD_CALL = """
 INSERT INTO calls (entry, identity, action, request, made) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (entry, identity) DO NOTHING
@@ -299,10 +300,16 @@ class SqliteStore:
         row = await self._ask(lambda db, now: db.execute(FIND_CALL, (now, entry.id, _text(identity))).fetchone())
         return Recorded(reply=row[0], age=row[1]) if row else None
 
-    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> None:
+    async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
         """See `Calls`."""
-        call = (entry.id, _text(identity), action, request)
-        await self._ask(lambda db, now: _write(db, ADD_CALL, (*call, now)))
+
+        def work(db: Connection, now: float) -> bool:
+            held = db.execute(IS_HELD, (entry.id, entry.fence)).fetchone() is not None
+            if held:
+                _write(db, ADD_CALL, (entry.id, _text(identity), action, request, now))
+            return held
+
+        return await self._ask(work)
 
     async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
         """See `Calls`."""
