@@ -57,3 +57,12 @@ def anchored(known: Anchor | None, machine: Machine, *, latest: float) -> Anchor
     if known and known.boot == machine.boot and known.at(uptime) >= latest:
         return known
     return Anchor(machine.boot, uptime, max(machine.wall(), latest))
+
+
+def doubtful(anchor: Anchor, known: Anchor, machine: Machine, *, latest: float) -> float:
+    """Seconds since `latest` that only the wall clock vouches for, where `anchor` has taken the place of the known one.
+
+    Of the time that a machine was off nobody else knows, and a wall clock may be wrong after a boot of all times.
+    """
+    certain = machine.uptime() if machine.boot != known.boot else 0.0
+    return max(0.0, anchor.wall - latest - certain)

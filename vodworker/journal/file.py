@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from vodworker.errors import JournalError
-from vodworker.journal.clock import Anchor, Machine, anchored
+from vodworker.journal.clock import Anchor, Machine, anchored, doubtful
 from vodworker.journal.lock import Lock
 from vodworker.journal.schema import MIGRATIONS, migrate
 
@@ -26,6 +26,7 @@ SETTINGS = (
 )
 ANCHOR = "SELECT boot, uptime, wall FROM journal WHERE boot IS NOT NULL"
 KEEP_ANCHOR = "UPDATE journal SET boot = ?, uptime = ?, wall = ?"
+HOLD_TOKENS = "UPDATE tokens SET back = back + ? WHERE back > ?"
 LATEST = """
 SELECT max(stamp) FROM (
     SELECT recorded AS stamp FROM (SELECT recorded FROM events ORDER BY id DESC LIMIT 1)
@@ -142,10 +143,12 @@ class File:
     def _clock(self, db: sqlite3.Connection) -> Callable[[], float]:
         row = db.execute(ANCHOR).fetchone()
         known = Anchor(*row) if row else None
-        latest = db.execute(LATEST).fetchone()[0]
-        anchor = anchored(known, self._machine, latest=latest or 0.0)
+        latest = db.execute(LATEST).fetchone()[0] or 0.0
+        anchor = anchored(known, self._machine, latest=latest)
         if anchor != known:
             db.execute(KEEP_ANCHOR, (anchor.boot, anchor.uptime, anchor.wall))
+        if known and anchor != known:  # a ceiling is not opened on the word of a clock that may be wrong
+            db.execute(HOLD_TOKENS, (doubtful(anchor, known, self._machine, latest=latest), latest))
         return lambda: anchor.at(self._machine.uptime())
 
     def _trouble(self, error: Exception) -> JournalError:
