@@ -67,9 +67,10 @@ async def test_file_that_cannot_be_fetched_is_told(call: Caller, own: dict[str, 
 async def test_pulled_file_is_sorted_and_transcoded(emulator: Emulator, call: Caller) -> None:
     """A file goes to its class with its tags; its transcoding is named in the event, and ends in another."""
     class_id = int((await call.good("CreateClass", className="课堂"))["newClassId"])
-    data = await pulled(call, classId=class_id, tags="a,期末", isTranscode=1, isScreenshot=1)
-    [coded] = await call.events(1, type="TranscodeComplete")
-    video = emulator.state.files[data["fileId"]]
+    wanted = {"classId": class_id, "tags": "a,期末", "isTranscode": 1, "isScreenshot": 1}
+    await call.good("MultiPullVodFile", pullset=[{**GOOD, **wanted}])
+    told, coded = await call.events(2)
+    data, video = told["data"], emulator.state.files[told["data"]["fileId"]]
 
     assert (class_id, ("a", "期末")) == (video.class_id, video.tags)
     assert (data["transcodeTaskId"], data["fileId"]) == (coded["data"]["vodTaskId"], coded["data"]["fileId"])

@@ -16,9 +16,10 @@ from vodworker.events import ClipComplete, TranscodeComplete, decode
 async def ended(call: Caller, action: str, **own: object) -> dict[str, Any]:
     """Call an action that starts a task, and the event that tells its end."""
     task = (await call.good(action, **own))["vodTaskId"]
-    while (event := (await call.events(1))[0])["data"].get("vodTaskId") != task:
-        pass
-    return event
+    while True:
+        for event in await call.events(1):
+            if event["data"].get("vodTaskId") == task:
+                return event
 
 
 async def test_piece_is_cut_out(emulator: Emulator, call: Caller) -> None:

@@ -69,14 +69,15 @@ async def test_change_keeps_what_it_does_not_say(call: Caller) -> None:
 
 async def test_changed_template_is_held_to_the_rules(call: Caller) -> None:
     """A change whose result no new template might be is refused with the code of the rule, and changes nothing."""
-    definition = await created(call, video=video(), isFiltrateAudio=1)
+    definition = await created(call, video=video(width=640, height=360), isFiltrateAudio=1)
     before = await queried(call, definition)
     replies = [
+        await call("UpdateTranscodeTemplate", definition=definition, video={"width": 128}),
         await call("UpdateTranscodeTemplate", definition=definition, video={"codec": "libx265"}),
-        await call("UpdateTranscodeTemplate", definition=definition, video={"height": 128, "width": 0, "fps": 0}),
+        await call("UpdateTranscodeTemplate", definition=definition, video={"fps": 0}),
     ]
 
-    assert [10734, 10731] == [reply["code"] for reply in replies]
+    assert [10734, 10734, 10731] == [reply["code"] for reply in replies]
     assert before == await queried(call, definition)
 
 

@@ -68,7 +68,8 @@ async def test_template_is_told_and_changed(call: Caller) -> None:
     definition = await created(call, name="mine", left="20px")
     before = await call.good("QueryWatermarkTemplate", definition=definition)
     url = await put_picture(call)
-    await call.good("UpdateWatermarkTemplate", definition=definition, width="5.5%", url=url)
+    await call.good("UpdateWatermarkTemplate", definition=definition, url=url)
+    await call.good("UpdateWatermarkTemplate", definition=definition, width="5.5%")
     after = await call.good("QueryWatermarkTemplate", definition=definition)
     listed = (await call.good("QueryWatermarkTemplateList"))["watermarkList"]
 
