@@ -98,7 +98,7 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
 
 
 def outage(error: CallError) -> bool:
-    """Whether a call failed for a reason that is neither the event's nor the handler's: killing the entry mends nothing.
+    """Whether a call failed for a reason that is neither the event's nor the handler's: a dead entry mends nothing.
 
     The service did not answer, or not as itself; or it does not accept the account, its rights, money or clock.
     """

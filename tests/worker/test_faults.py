@@ -28,7 +28,7 @@ def upload(file_id: str) -> dict[str, object]:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="by content alone it cannot be told from a new event that equals a confirmed one, and that must never be lost",
+    reason="by content alone it cannot be told from a new event that equals a confirmed one, which must not be lost",
 )
 @in_virtual_time
 async def test_copy_that_is_under_way_is_recognised(world: Worlds) -> None:
