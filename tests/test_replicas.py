@@ -1,0 +1,20 @@
+"""Three real daemons, a real database, one emulator: killed, stopped, cut off, and every promise kept."""
+
+import pytest
+
+from bench.replicas import Plan, run
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+async def test_replicas_keep_every_promise() -> None:
+    """A SIGKILL, a SIGSTOP longer than the lease and a restart of the database lose, double and reorder nothing."""
+    plan = Plan(events=200, keys=12, ceiling=3000, kills=1, pauses=1, restarts=1, pause=4.0, handle_life=8.0, seed=5)
+
+    report = await run(plan)
+
+    assert {"done": 200} == report.states
+    assert (0, {}) == (report.out_of_order, report.wrongly_submitted)
+    assert (0, 0) == (report.refused, report.deadlocks)
+    assert report.said["journal.lost"] >= report.said["journal.back"] > 0
+    assert plan.replicas == len(report.done_by)
