@@ -6,7 +6,7 @@ What it does follows from the declarations and from one good call of each action
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from typing import Any
 
@@ -48,11 +48,24 @@ async def asked(sdk: Sdk, action: str, params: dict[str, Any] | None = None) -> 
     return dict(json.loads(await asyncio.to_thread(sdk.call, action, params or {})))
 
 
+@dataclass(frozen=True)
+class Stage:
+    """An account with something of everything, and two of the vendor's clients: making one takes long.
+
+    sdk: one that may do everything. stranger: one with another key.
+    """
+
+    scene: Scene
+    sdk: Sdk
+    stranger: Sdk
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage() -> AsyncIterator[Scene]:
-    """An account with something of everything; each test begins with it as it was."""
+async def stage() -> AsyncIterator[Stage]:
+    """One stage for all tests; each begins with the account as it was."""
     async with scene() as place:
-        yield place
+        emulator = place.call.emulator
+        yield Stage(place, client(emulator, method="POST"), client(emulator, key="test-other-key"))
 
 
 # Who is let in
@@ -61,29 +74,29 @@ async def stage() -> AsyncIterator[Scene]:
 @pytest.mark.parametrize("port", [True, False])
 @pytest.mark.parametrize("secret_method", sign.METHODS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_vendors_client_is_let_in(stage: Scene, method: str, secret_method: str, port: bool) -> None:  # noqa: FBT001  # a case
+async def test_vendors_client_is_let_in(stage: Stage, method: str, secret_method: str, port: bool) -> None:  # noqa: FBT001  # a case
     """The vendor's client is let in by GET and POST, with either signature, the port signed or not."""
-    stage.restore()
-    sdk = client(stage.call.emulator, method=method, SignatureMethod=secret_method, port=port)
+    stage.scene.restore()
+    sdk = client(stage.scene.call.emulator, method=method, SignatureMethod=secret_method, port=port)
 
     reply = await asked(sdk, "GetTaskList", {"status": "FINISH", "fileId": "期末 a+b&c"})
 
     assert (0, "Success", []) == (reply["code"], reply["codeDesc"], reply["data"]["taskList"])
 
 
-async def test_unknown_action_is_refused(stage: Scene) -> None:
+async def test_unknown_action_is_refused(stage: Stage) -> None:
     """An action that does not exist is refused with 6100."""
-    assert 6100 == (await asked(client(stage.call.emulator), "DropDatabase"))["code"]
+    assert 6100 == (await asked(stage.sdk, "DropDatabase"))["code"]
 
 
 # Every action
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_good_call_succeeds(stage: Scene, name: str) -> None:
+async def test_good_call_succeeds(stage: Stage, name: str) -> None:
     """A good call gives code 0 and the documented fields."""
-    good = await stage.good(name)
-    told = await asked(client(stage.call.emulator, method="POST"), name, good)
+    good = await stage.scene.good(name)
+    told = await asked(stage.sdk, name, good)
     reply = ACTIONS[name].reply.model_validate(told)
 
     assert (0, "", "Success") == (told["code"], told["message"], told["codeDesc"])
@@ -92,23 +105,22 @@ async def test_good_call_succeeds(stage: Scene, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_wrong_key_is_refused(stage: Scene, name: str) -> None:
+async def test_wrong_key_is_refused(stage: Stage, name: str) -> None:
     """A call that is signed with another key is refused with 4100, and does nothing."""
-    wrong = client(stage.call.emulator, key="test-other-key")
-    good = await stage.good(name)
+    good = await stage.scene.good(name)
 
-    assert 4100 == (await asked(wrong, name, good))["code"]
+    assert 4100 == (await asked(stage.stranger, name, good))["code"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_missing_parameter_is_refused(stage: Scene, name: str) -> None:
+async def test_missing_parameter_is_refused(stage: Stage, name: str) -> None:
     """A call without a required parameter is refused, with the parameter's own code where it has one, else 4000."""
     codes, expected = dict[str, int](), dict[str, int]()
     for parameter in parameters(ACTIONS[name]):
-        good = flatten(await stage.good(name))
+        good = flatten(await stage.scene.good(name))
         less = {key: value for key, value in good.items() if not belongs(key, parameter.name)}
         if parameter.required and is_asked_for(parameter.name.removesuffix(".n").rpartition(".")[0], less):
-            codes[parameter.name] = (await asked(client(stage.call.emulator), name, less))["code"]
+            codes[parameter.name] = (await asked(stage.sdk, name, less))["code"]
             expected[parameter.name] = own_code(ACTIONS[name], parameter) or 4000
 
     assert expected == codes
@@ -143,16 +155,16 @@ NONSENSE = {  # what cannot be read, by the kind of a parameter as its descripti
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_nonsense_is_refused(stage: Scene, name: str) -> None:
+async def test_nonsense_is_refused(stage: Stage, name: str) -> None:
     """A value that makes no sense is refused: with the parameter's code, else 1000 if it is documented, else 4000."""
     codes, expected = dict[str, int](), dict[str, int]()
     for parameter in parameters(ACTIONS[name]):
-        good = flatten(await stage.good(name))
+        good = flatten(await stage.scene.good(name))
         path = ".".join("0" if step == "n" else step for step in parameter.name.split("."))
         choice = parameter.kind in NONSENSE or " | " in parameter.kind
         if choice and is_asked_for(path.removesuffix(".0").rpartition(".")[0], good):
             bad = good | {path: NONSENSE.get(parameter.kind, "no such")}
-            codes[path] = (await asked(client(stage.call.emulator), name, bad))["code"]
+            codes[path] = (await asked(stage.sdk, name, bad))["code"]
             expected[path] = own_code(ACTIONS[name], parameter) or (1000 if 1000 in ACTIONS[name].errors else 4000)
 
     assert expected == codes
@@ -219,10 +231,10 @@ GONE = "5285890789999999999"
         ("UpdateWatermarkTemplate", {"definition": 999}, 10807),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_done_is_refused(stage: Scene, name: str, change: dict[str, Any], code: int) -> None:
+async def test_what_cannot_be_done_is_refused(stage: Stage, name: str, change: dict[str, Any], code: int) -> None:
     """A call about something that is not there, or beyond a bound, is refused with the code that the action has."""
-    good = flatten(await stage.good(name))
-    reply = await asked(client(stage.call.emulator, method="POST"), name, good | flatten(change))
+    good = flatten(await stage.scene.good(name))
+    reply = await asked(stage.sdk, name, good | flatten(change))
 
     assert code == reply["code"], reply
 
