@@ -11,7 +11,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lint types more-types shell shape bench lock clean
+.PHONY: help demo test check format lint types more-types shell shape shipped bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -22,7 +22,7 @@ demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this ma
 test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with branch coverage
 	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term
 
-check: format lint types more-types shell shape  ## What can be judged without running the program (all of it: make -k check)
+check: format lint types more-types shell shape shipped  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
 
 format: $(VENV)/dev.stamp
@@ -38,10 +38,14 @@ more-types: $(VENV)/dev.stamp
 	$(BIN)/pyright
 
 shell: $(VENV)/dev.stamp
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run deploy/install
 
 shape: $(VENV)/dev.stamp
 	$(BIN)/pytest --quiet tests/test_architecture.py tests/test_repository.py
+
+shipped: $(VENV)/dev.stamp
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/pytest --quiet tests/test_deploy.py
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
 	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }
@@ -49,7 +53,7 @@ bench: $(VENV)/dev.stamp  ## The benchmarks
 
 lock: $(VENV)/dev.stamp  ## Write the lock files anew from pyproject.toml, with the newest versions
 	$(UV_LOCK) --upgrade --all-extras --group build pyproject.toml --output-file requirements-dev.lock
-	$(UV_LOCK) --constraints requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(UV_LOCK) --constraints requirements-dev.lock --extra postgres pyproject.toml --output-file requirements.lock
 	$(UV_LOCK) --constraints requirements-dev.lock --group build --output-file requirements-build.lock
 
 clean:  ## Remove what was made here, the virtual environment included

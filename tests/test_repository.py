@@ -21,7 +21,7 @@ RUNTIME: list[str] = PROJECT["dependencies"]
 EXTRAS: list[str] = [needed for extra in PROJECT["optional-dependencies"].values() for needed in extra]
 BUILD: list[str] = PYPROJECT["dependency-groups"]["build"]
 LOCKS = {
-    "requirements.lock": RUNTIME,
+    "requirements.lock": [*RUNTIME, *PROJECT["optional-dependencies"]["postgres"]],  # what a deployment needs
     "requirements-build.lock": BUILD,
     "requirements-dev.lock": [*RUNTIME, *EXTRAS, *BUILD],
 }
