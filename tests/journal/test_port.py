@@ -624,7 +624,7 @@ async def test_forgotten_events_take_their_calls_along(store: Store, clock: Cloc
     clock.advance(1)
     await store.sweep(keep=0)
 
-    assert (None, Recorded(None, 1.0)) == (
+    assert (None, Recorded(None, 1.0, 1.0)) == (
         await store.find(first, identity="x"),
         await store.find(second, identity="x"),
     )
@@ -743,7 +743,7 @@ async def test_a_call_is_noted_before_it_is_made(store: Store) -> None:
     before = await store.find(entry, identity="x")
     await store.intend(entry, action="ProcessFile", identity="x", request=b"{}")
 
-    assert (None, Recorded(reply=None, age=0.0)) == (before, await store.find(entry, identity="x"))
+    assert (None, Recorded(reply=None, age=0.0, quiet=0.0)) == (before, await store.find(entry, identity="x"))
 
 
 async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> None:
@@ -757,7 +757,7 @@ async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> Non
     async with place.open() as store:
         found = await store.find(await claim_one(store), identity="x")
 
-    assert Recorded(reply=b'{"vodTaskId":"1"}', age=60.0) == found
+    assert Recorded(reply=b'{"vodTaskId":"1"}', age=60.0, quiet=60.0) == found
 
 
 async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
@@ -768,7 +768,7 @@ async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
     await store.replied(entry, identity="x", reply=b"2")
     await store.intend(entry, action="A", identity="x", request=b"3")
 
-    assert Recorded(reply=b"2", age=0.0) == await store.find(entry, identity="x")
+    assert Recorded(reply=b"2", age=0.0, quiet=0.0) == await store.find(entry, identity="x")
 
 
 async def test_a_stale_holder_notes_nothing(store: Store, clock: Clock) -> None:
@@ -794,11 +794,11 @@ async def test_a_withdrawn_call_was_never_noted(store: Store) -> None:
     after = await store.find(entry, identity="x")
     await store.intend(entry, action="A", identity="x", request=b"1")
 
-    assert (None, Recorded(reply=None, age=0.0)) == (after, await store.find(entry, identity="x"))
+    assert (None, Recorded(reply=None, age=0.0, quiet=0.0)) == (after, await store.find(entry, identity="x"))
 
 
 async def test_a_call_knows_its_age(store: Store, clock: Clock) -> None:
-    """The age counts from the first note, however often the call is noted."""
+    """The age counts from the first note, the quiet from the last one."""
     await record(store, arrival("a"))
     entry = await claim_one(store)
     await store.intend(entry, action="A", identity="x", request=b"1")
@@ -806,7 +806,7 @@ async def test_a_call_knows_its_age(store: Store, clock: Clock) -> None:
     await store.intend(entry, action="A", identity="x", request=b"1")
     clock.advance(5)
 
-    assert Recorded(reply=None, age=10.0) == await store.find(entry, identity="x")
+    assert Recorded(reply=None, age=10.0, quiet=5.0) == await store.find(entry, identity="x")
 
 
 async def test_a_task_belongs_to_the_call_that_started_it(store: Store) -> None:
@@ -833,7 +833,7 @@ async def test_a_redriven_entry_forgets_its_doubts(store: Store) -> None:
     await store.redrive([entry.id])
 
     assert await store.find(entry, identity="doubtful") is None
-    assert Recorded(reply=b"{}", age=0.0) == await store.find(entry, identity="sure")
+    assert Recorded(reply=b"{}", age=0.0, quiet=0.0) == await store.find(entry, identity="sure")
 
 
 async def test_calls_belong_to_one_entry_and_one_identity(store: Store) -> None:

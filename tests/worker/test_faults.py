@@ -59,7 +59,6 @@ async def test_clock_that_is_wrong_for_a_moment_kills_nothing(world: Worlds) -> 
         assert (0, 1, 1) == (counts["dead"], counts["done"], len(it.emulator.state.tasks))
 
 
-@pytest.mark.xfail(strict=True, reason="the age of a call in doubt counts from its first sending, not from its last")
 @in_virtual_time
 async def test_second_sending_is_waited_for_as_the_first(world: Worlds) -> None:
     """A call that was sent again and is still under way is in doubt, and is not sent a third time."""

@@ -14,7 +14,7 @@ from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.client import Item, Vod, pages
 from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, judge, known, suspects
 from vodworker.errors import CallError, InDoubt, Overtaken, Refused, Unreachable
-from vodworker.journal.port import Calls, Entry
+from vodworker.journal.port import Calls, Entry, Recorded
 from vodworker.wire import dumps, loads
 
 R = TypeVar("R", bound=Reply)
@@ -190,7 +190,7 @@ class Ledger:
             log.info("call.replayed", action=name, once=once)
             return action.reply.model_validate(loads(noted.reply))  # type: ignore[return-value]  # `reply` is R's class
         if noted and "vod_task_id" in action.reply.model_fields:
-            adopted = await self._look_for(action, identity, noted.age, once, on_doubt)
+            adopted = await self._look_for(action, identity, noted, once, on_doubt)
             if adopted:
                 return adopted
         elif noted:
@@ -217,13 +217,13 @@ class Ledger:
         return reply
 
     async def _look_for(
-        self, action: Action[R], identity: str, age: float, once: str | None, on_doubt: OnDoubt
+        self, action: Action[R], identity: str, noted: Recorded, once: str | None, on_doubt: OnDoubt
     ) -> R | None:
         """The reply to a doubtful call, made of its task; None when it started none, or is to be sent all the same."""
         name = type(action).__name__
         self._deadline.pause()
         try:
-            verdict = await self._verdict(action, identity, age)
+            verdict = await self._verdict(action, identity, noted)
         finally:
             self._deadline.resume()
         log.warning("call.doubtful", action=name, once=once, found=type(verdict).__name__.lower())
@@ -242,19 +242,19 @@ class Ledger:
             case _:
                 return None
 
-    async def _verdict(self, action: Action[Reply], identity: str, age: float) -> Verdict:
+    async def _verdict(self, action: Action[Reply], identity: str, noted: Recorded) -> Verdict:
         """Ask until it can be told: a call may still be on its way, and a task that waits tells nothing of itself."""
-        since = self._vod.now() - age
+        since = self._vod.now() - noted.age
         verdict: Verdict = Missing()
-        for wait in (max(0.0, self._vod.timeout - age), *LOOKS):
+        for wait in (max(0.0, self._vod.timeout - noted.quiet), *LOOKS):
             await asyncio.sleep(wait)
             found = await suspects(self._vod, action, since=since)
             standing = await self._calls.standing(type(action).__name__, found)
             free = [task for task in found if task not in standing.claimed]
             verdict = judge(action, await known(self._vod, free), rivals=standing.doubtful - 1)
-            noted = await self._calls.find(self._entry, identity=identity)
-            if noted and noted.reply is not None:  # its task is claimed by now, and no look would find it
-                return Heard(noted.reply)
+            heard = await self._calls.find(self._entry, identity=identity)
+            if heard and heard.reply is not None:  # its task is claimed by now, and no look would find it
+                return Heard(heard.reply)
             if not isinstance(verdict, Unclear):
                 break
         return verdict

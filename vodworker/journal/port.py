@@ -165,11 +165,12 @@ class Tokens(Protocol):
 class Recorded:
     """What the journal knows of a call. `reply`: its JSON, or None while it is in doubt whether it had its effect.
 
-    age: seconds since it was first about to be sent.
+    age: seconds since it was first about to be sent. quiet: seconds since it was so for the last time.
     """
 
     reply: bytes | None
     age: float
+    quiet: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class Calls(Protocol):
         ...
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
-        """Note that the call is about to be sent; noting it again changes nothing.
+        """Note that the call is about to be sent. Noting it again tells only that it is sent again.
 
         False, and nothing is noted, when the entry is another's by now, or nobody's: then it must not be sent.
         """

@@ -164,13 +164,13 @@ INSERT INTO tokens (id, action, taken, back) VALUES (%s, %s, %s, %s) ON CONFLICT
 DROP_OUT = "DELETE FROM tokens WHERE id = %s"
 
 # calls
-FIND_CALL = "SELECT reply, %s - made FROM calls WHERE entry = %s AND digest = %s"
+FIND_CALL = "SELECT reply, %s - made, %s - sent FROM calls WHERE entry = %s AND digest = %s"
 IS_HELD = (
     "SELECT id FROM entries WHERE id = %s AND fence = %s AND state = 'running' FOR SHARE"  # no claim comes between
 )
 ADD_CALL = """
-INSERT INTO calls (entry, digest, identity, action, request, made) VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT (entry, digest) DO NOTHING
+INSERT INTO calls (entry, digest, identity, action, request, made, sent) VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (entry, digest) DO UPDATE SET sent = excluded.sent WHERE calls.reply IS NULL
 """
 KEEP_REPLY = "UPDATE calls SET reply = %s, task = %s, replied = %s WHERE entry = %s AND digest = %s"
 DROP_CALL = "DELETE FROM calls WHERE entry = %s AND digest = %s"
@@ -348,8 +348,8 @@ class PostgresStore:
 
     async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
         """See `Calls`."""
-        found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, entry.id, _digest(identity)))
-        return Recorded(reply=found[0][0], age=found[0][1]) if found else None
+        found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, now, entry.id, _digest(identity)))
+        return Recorded(*found[0]) if found else None
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
         """See `Calls`."""
@@ -357,7 +357,7 @@ class PostgresStore:
         def work(db: Session, now: float) -> bool:
             held = bool(db.rows(IS_HELD, entry.id, entry.fence))
             if held:
-                db.do(ADD_CALL, entry.id, _digest(identity), _text(identity), action, request, now)
+                db.do(ADD_CALL, entry.id, _digest(identity), _text(identity), action, request, now, now)
             return held
 
         return await self._ask(work)

@@ -55,7 +55,7 @@ FIRST = (
     """
     CREATE TABLE calls (
         id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, identity TEXT NOT NULL, action TEXT NOT NULL,
-        made REAL NOT NULL, request BLOB NOT NULL, replied REAL, reply BLOB,
+        made REAL NOT NULL, sent REAL NOT NULL, request BLOB NOT NULL, replied REAL, reply BLOB,
         task TEXT,  -- the one that it started
         UNIQUE (entry, identity)
     )

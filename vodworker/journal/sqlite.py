@@ -120,11 +120,11 @@ INSERT INTO tokens (id, action, taken, back) VALUES (?, ?, ?, ?) ON CONFLICT (id
 DROP_OUT = "DELETE FROM tokens WHERE id = ?"
 
 # calls
-FIND_CALL = "SELECT reply, ? - made FROM calls WHERE entry = ? AND identity = ?"
+FIND_CALL = "SELECT reply, ? - made, ? - sent FROM calls WHERE entry = ? AND identity = ?"
 IS_HELD = "SELECT 1 FROM entries WHERE id = ? AND fence = ? AND state = 'running'"
 ADD_CALL = """
-INSERT INTO calls (entry, identity, action, request, made) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (entry, identity) DO NOTHING
+INSERT INTO calls (entry, identity, action, request, made, sent) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (entry, identity) DO UPDATE SET sent = excluded.sent WHERE reply IS NULL
 """
 KEEP_REPLY = "UPDATE calls SET reply = ?, task = ?, replied = ? WHERE entry = ? AND identity = ?"
 DROP_CALL = "DELETE FROM calls WHERE entry = ? AND identity = ?"
@@ -297,8 +297,8 @@ class SqliteStore:
 
     async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
         """See `Calls`."""
-        row = await self._ask(lambda db, now: db.execute(FIND_CALL, (now, entry.id, _text(identity))).fetchone())
-        return Recorded(reply=row[0], age=row[1]) if row else None
+        row = await self._ask(lambda db, now: db.execute(FIND_CALL, (now, now, entry.id, _text(identity))).fetchone())
+        return Recorded(*row) if row else None
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
         """See `Calls`."""
@@ -306,7 +306,7 @@ class SqliteStore:
         def work(db: Connection, now: float) -> bool:
             held = db.execute(IS_HELD, (entry.id, entry.fence)).fetchone() is not None
             if held:
-                _write(db, ADD_CALL, (entry.id, _text(identity), action, request, now))
+                _write(db, ADD_CALL, (entry.id, _text(identity), action, request, now, now))
             return held
 
         return await self._ask(work)
