@@ -118,6 +118,14 @@ def test_file_is_read(file: Path) -> None:
     assert (129_600.0, Address("127.0.0.1", 8790)) == (read.journal.keep, read.http.listen)
 
 
+def test_bursts_are_whole_unless_they_are_to_be_smoothed(file: Path) -> None:
+    """All calls of a ceiling may go at once; with `limits.burst` only so many, of each action."""
+    assert [100, 1000] == [settings().burst(action) for action in ("ProcessFile", "PullEvent")]
+
+    file.write_text("[limits]\nburst = 10\nConcatVideo = 5\n")
+    assert [10, 10, 5] == [settings(file=file).burst(action) for action in ("ProcessFile", "PullEvent", "ConcatVideo")]
+
+
 @pytest.mark.parametrize(
     "name,text,path,expected",
     [
