@@ -61,7 +61,7 @@ async def test_refusals_are_told_and_idle_polls_are_not() -> None:
 
 
 async def test_account_outlives_the_process(tmp_path: Path) -> None:
-    """With --state the account is there again in the next process: files with their bytes, classes, events."""
+    """With --state the account is there again in the next process, at its address: files, their bytes, classes, events."""
     state = str(tmp_path / "state.json")
     async with aiohttp.ClientSession() as http:
         with running("--state", state) as process:
@@ -73,7 +73,10 @@ async def test_account_outlives_the_process(tmp_path: Path) -> None:
             info = await call.good("GetVideoInfo", fileId=file_id)
             tree = await call.good("DescribeAllClass")
             [event] = await call.events(1)
+            async with http.get(info["basicInfo"]["sourceVideoUrl"]) as response:
+                assert b"bytes" == await response.read()
 
+    assert info["basicInfo"]["sourceVideoUrl"].startswith(call.emulator.origin)  # another port than before
     assert ("a.mp4", "课堂") == (info["basicInfo"]["name"], tree["data"][0]["info"]["name"])
     assert ("NewFileUpload", file_id) == (event["eventType"], event["data"]["fileId"])
 

@@ -123,14 +123,13 @@ class Emulator:
         calls and the start of the emulator's clock. ConfigError when the state cannot be read, OSError when a port is
         taken.
         """
-        saved = await asyncio.to_thread(load, state_file) if state_file else None
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(_listener(host, port))
+            origin = _origin(listener)
+            saved = await asyncio.to_thread(load, state_file, origin=origin) if state_file else None
             admin_listener = stack.enter_context(_listener(*admin)) if admin else None
             folder = _folder(stack, state_file)
-            service = _service(
-                settings or Settings(), saved, folder=folder, origin=_origin(listener), watch=watch, wall=wall
-            )
+            service = _service(settings or Settings(), saved, folder=folder, origin=origin, watch=watch, wall=wall)
             admin_url = f"{_origin(admin_listener)}/admin" if admin_listener else ""
             emulator = Emulator(service, admin_url=admin_url)
             if state_file:

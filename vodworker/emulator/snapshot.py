@@ -28,7 +28,7 @@ def taken(service: Service) -> Saved:
     for field in fields(State):
         if isinstance(value := getattr(state, field.name), dict):
             setattr(state, field.name, dict(value))  # what is in it is frozen
-    return Saved(VERSION, service.clock.now(), service.queue.last_handle, events, state)
+    return Saved(VERSION, service.clock.now(), service.queue.last_handle, events, state, service.origin)
 
 
 def put_back(service: Service, saved: Saved) -> None:

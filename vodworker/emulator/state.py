@@ -190,13 +190,17 @@ VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A state on disk: with the time on the emulator's clock, the last handle, and the events nobody has confirmed."""
+    """A state on disk: with the time on the emulator's clock, the last handle, and the events nobody has confirmed.
+
+    origin: where the emulator was then; the addresses of files begin with it. "" when it does not matter.
+    """
 
     version: int
     now: float
     handle: int
     events: tuple[str, ...]
     state: State
+    origin: str = ""
 
 
 _SAVED = TypeAdapter(Saved)
@@ -209,10 +213,16 @@ def save(saved: Saved, file: Path) -> None:
     fresh.replace(file)
 
 
-def load(file: Path) -> Saved | None:
-    """Read what `save` wrote; None when there is no such file. ConfigError when it is something else."""
+def load(file: Path, *, origin: str) -> Saved | None:
+    """Read what `save` wrote; None when there is no such file. ConfigError when it is something else.
+
+    origin: where the emulator is now: its files have moved with it.
+    """
     try:
-        saved = _SAVED.validate_json(file.read_bytes())
+        body = file.read_bytes()
+        saved = _SAVED.validate_json(body)
+        if saved.origin not in {"", origin}:
+            saved = _SAVED.validate_json(body.replace(saved.origin.encode(), origin.encode()))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
