@@ -61,7 +61,7 @@ async def test_refusals_are_told_and_idle_polls_are_not() -> None:
 
 
 async def test_account_outlives_the_process(tmp_path: Path) -> None:
-    """With --state the account is there again in the next process, at its address: files, their bytes, classes, events."""
+    """With --state the account is there again in the next process, at its address: files, bytes, classes, events."""
     state = str(tmp_path / "state.json")
     async with aiohttp.ClientSession() as http:
         with running("--state", state) as process:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vodworker.emulator.state import Footage, Json, Video
 
-FPS = 25
+FPS = 25.0
 SMALLEST = 16  # px: `00x00` in a name is no picture
 AUDIO = 48_000  # bps, of the presets' AAC
 
@@ -16,7 +16,7 @@ def footage(md5: str, *, name: str) -> Footage:
     """What the bytes with this MD5 show: 5 s to 10 min. A name with `640x360` in it says how large the picture is."""
     size = re.search(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", name)
     width, height = (max(SMALLEST, int(size[1])), max(SMALLEST, int(size[2]))) if size else (1280, 720)
-    return Footage(5 + int(digest(md5)[:8], 16) % 5950 / 10, width, height, FPS, width * height * FPS // 20)
+    return Footage(5 + int(digest(md5)[:8], 16) % 5950 / 10, width, height, FPS, width * height * int(FPS) // 20)
 
 
 def joined(parts: Sequence[Footage]) -> Footage:
@@ -53,7 +53,7 @@ def streams(footage: Footage) -> Json:
                 "height": footage.height,
                 "width": footage.width,
                 "codec": footage.codec,
-                "fps": footage.fps,
+                "fps": footage.fps if footage.fps % 1 else int(footage.fps),
             }
         ],
         "audioStreamList": [{"codec": "aac", "samplingRate": 44100, "bitrate": AUDIO}],

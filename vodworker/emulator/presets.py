@@ -93,7 +93,7 @@ def scaled(footage: Footage, template: Preset) -> Footage:
         width = int(footage.width * height / footage.height / 2) * 2
     bitrate = _goal(template.bitrate * 1000, footage.bitrate)
     fps = _goal(template.fps, footage.fps)
-    return Footage(footage.duration, int(width), int(height), fps, int(bitrate), template.codec)
+    return Footage(footage.duration, int(width), int(height), float(fps), int(bitrate), template.codec)
 
 
 def _goal(asked: float, source: float) -> float:
