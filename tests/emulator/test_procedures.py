@@ -113,6 +113,8 @@ async def test_flow_runs_on_a_pulled_file(emulator: Emulator, call: Caller) -> N
     video = emulator.state.files[data["fileId"]]
     fetched = data["processTaskList"][0]
 
+    listed = (await call.good("GetTaskList", status="FINISH", fileId=video.id))["data"]["taskList"]
+    assert [data["vodTaskId"]] == [task["vodTaskId"] for task in listed]
     assert ["PullFile", "Transcode", "SampleSnapshot"] == kinds(data)
     assert (video.id, video.size, video.url) == tuple(fetched["output"][name] for name in ("fileId", "fileSize", "url"))
     assert (class_id, "testVideo") == (video.class_id, video.name)

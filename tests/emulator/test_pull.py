@@ -108,3 +108,15 @@ async def test_pulls_at_once_are_limited() -> None:
 
         assert [*([0] * 20), 1018] == codes
         assert 1000 == len(call.emulator.state.tasks)
+
+
+async def test_class_that_goes_meanwhile_is_not_missed() -> None:
+    """A file whose class was deleted while it was fetched is in the default class."""
+    async with account(Settings(queued=60)) as call:
+        class_id = int((await call.good("CreateClass", className="课堂"))["newClassId"])
+        [told] = (await call.good("MultiPullVodFile", pullset=[{**GOOD, "classId": class_id}]))["data"]
+        await call.good("DeleteClass", classId=class_id)
+        call.emulator.clock.advance(3600)
+        info = await call.good("GetVideoInfo", fileId=told["file_id"])
+
+    assert (0, "其他") == tuple(info["basicInfo"][name] for name in ("classificationId", "classificationName"))

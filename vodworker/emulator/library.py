@@ -7,7 +7,7 @@ from functools import partial
 from vodworker.api.action import Action, Reply
 from vodworker.emulator.refusal import BAD_FILE, ILLEGAL, MISSING_FILE, Refusal
 from vodworker.emulator.service import Service
-from vodworker.emulator.state import Footage, Json, Video
+from vodworker.emulator.state import OTHERS, Footage, Json, Video
 from vodworker.media import FINISH
 
 PLAYLIST = "playlist.f6.m3u8"  # what the service calls the playlists that it makes
@@ -28,7 +28,10 @@ def add(
     tags: tuple[str, ...] = (),
     stream: str = "",
 ) -> Video:
-    """A new file; `file_id` when it was promised before. part: the end of its address, f0 and its container if None."""
+    """A new file; `file_id` when it was promised before. part: the end of its address, f0 and its container if None.
+
+    class_id: its class; the default one when that has gone meanwhile.
+    """
     file_id = file_id or service.new_file_id()
     folder = f"{service.origin}{service.folder(file_id)}"
     now = service.clock.now()
@@ -44,7 +47,7 @@ def add(
         created=now,
         updated=now,
         cover=cover,
-        class_id=class_id,
+        class_id=class_id if class_id in service.state.classes else OTHERS.id,
         tags=tags,
         stream=stream,
     )

@@ -1,5 +1,6 @@
 """Serves what can be asked of tasks, and their second try."""
 
+from collections.abc import Iterator
 from itertools import islice
 
 from vodworker.api.action import Reply
@@ -30,7 +31,7 @@ async def get_task_list(service: Service, call: GetTaskList) -> TaskList:
         for task in tasks.recent(service).values()
         if task.status == call.status
         and task.number > after
-        and call.file_id in (None, "", task.file_id, *task.detail.get("sources", ()))
+        and call.file_id in (None, "", *_files(task))
         and (call.start_time or 0) <= task.created <= (call.end_time or task.created)
     )
     piece = list(islice(found, call.max_count))
@@ -41,6 +42,11 @@ async def get_task_list(service: Service, call: GetTaskList) -> TaskList:
             task_list=tuple(map(_summary, piece)),
         )
     )
+
+
+def _files(task: Task) -> Iterator[str]:
+    """The files that a task is listed under: the one that it works on, its sources, the one that it fetches."""
+    yield from (task.file_id, *task.detail.get("sources", ()), task.detail.get("pulled", ""))
 
 
 def _number(cursor: str | None) -> int:
