@@ -330,6 +330,13 @@ def test_every_alert_is_played() -> None:
     assert [] == [rule["alert"] for rule in rules() if f'alertname="{rule["alert"]}"' not in played]
 
 
+def test_every_alert_is_explained() -> None:
+    """Whoever is woken by an alert finds its name in the operator's page, and what to do; no other alert is there."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    assert [rule["alert"] for rule in rules()] == re.findall(r"^### (Vodworker\w+)$", page, re.MULTILINE)
+
+
 def test_charts_are_queries(tmp_path: Path) -> None:
     """Prometheus can read every expression of the dashboard."""
     (tmp_path / "rules.yml").write_text(
