@@ -1,7 +1,8 @@
 """What all tests share: how hard the property tests try, and a database server."""
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import structlog
@@ -33,8 +34,19 @@ def logging_restored() -> Iterator[None]:
     root.setLevel(level)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Generator[postgresql.Cluster]:
+SERVER = pytest.StashKey[postgresql.Cluster]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start a PostgreSQL outside the ten seconds of any test, when there is one that wants it."""
+    wanted = any("cluster" in getattr(it, "fixturenames", ()) or "postgres" in it.nodeid for it in session.items)
+    if wanted and not session.config.option.collectonly:
+        stack = ExitStack()
+        session.config.add_cleanup(stack.close)
+        session.config.stash[SERVER] = stack.enter_context(postgresql.cluster())
+
+
+@pytest.fixture
+def cluster(pytestconfig: pytest.Config) -> postgresql.Cluster:
     """A PostgreSQL for the tests of this process, each with a schema or a database of its own."""
-    with postgresql.cluster() as cluster:
-        yield cluster
+    return pytestconfig.stash[SERVER]

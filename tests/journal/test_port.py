@@ -594,8 +594,9 @@ async def test_an_event_that_waits_for_its_confirmation_stays(store: Store, cloc
 async def test_sweeping_passes_by_what_stays(store: Store, clock: Clock) -> None:
     """Thousands of dead events do not keep younger ones from being forgotten."""
     await record(store, *(arrival(f"{number}") for number in range(1500)))
-    for entry in await claim(store, 1500):
-        await store.settle(entry, Dead("no"))
+    async with asyncio.TaskGroup() as group:
+        for entry in await claim(store, 1500):
+            group.create_task(store.settle(entry, Dead("no")))
     await finish(store, "a", "b")
     clock.advance(101)
     await store.sweep(keep=100)

@@ -9,6 +9,7 @@ from vodworker.cli.emulator import emulator
 from vodworker.cli.events import events
 from vodworker.cli.explain import explain
 from vodworker.cli.health import health
+from vodworker.cli.journal import journal
 from vodworker.cli.manners import Polite
 from vodworker.cli.run import run
 from vodworker.cli.tasks import tasks
@@ -34,7 +35,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, demo, check, health, emulator, call, upload, events, tasks, torture, explain):
+for command in (run, demo, check, health, emulator, call, upload, events, tasks, journal, torture, explain):
     cli.add_command(command)
 
 

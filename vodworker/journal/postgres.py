@@ -8,7 +8,6 @@ import random as chance
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from hashlib import blake2b
 from time import perf_counter
 from typing import Any
 
@@ -32,7 +31,7 @@ from vodworker.journal.port import (
 )
 from vodworker.journal.server import Address, Server
 from vodworker.journal.session import Locked, Session, Shared, Work
-from vodworker.journal.tables import LOCKS
+from vodworker.journal.tables import digest, lane_of, lock_of, locks_of, writable
 from vodworker.journal.thread import Thread
 from vodworker.outcome import Again, Dead, Ending, Finished
 
@@ -272,8 +271,8 @@ class PostgresStore:
 
     async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """See `Journal`."""
-        locks = _locks(arrival.ends for arrival in arrivals)
-        locks |= {_lock(arrival.key or arrival.body) for arrival in arrivals}
+        locks = locks_of(arrival.ends for arrival in arrivals)
+        locks |= {lock_of(arrival.key or arrival.body) for arrival in arrivals}
         return await self._ask(Locked(locks, lambda db, now: _record(db, now, arrivals)))
 
     async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
@@ -306,7 +305,7 @@ class PostgresStore:
 
     async def settle(self, entry: Entry, ending: Ending) -> bool:
         """See `Journal`."""
-        return await self._ask(Shared(_locks([entry.key]), _settle, (entry, ending)))
+        return await self._ask(Shared(locks_of([entry.key]), _settle, (entry, ending)))
 
     async def release(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""
@@ -329,7 +328,7 @@ class PostgresStore:
     async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
         """See `Tokens`. Cancelled, it puts the token back."""
         answer = await self._ask(
-            Locked(frozenset({_lock(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold)),
+            Locked(frozenset({lock_of(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold)),
             undo=lambda answer: _giving(answer, rest=0.0),
         )
         return answer if isinstance(answer, Token) else self._soon(answer) or answer
@@ -348,7 +347,7 @@ class PostgresStore:
 
     async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
         """See `Calls`."""
-        found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, now, entry.id, _digest(identity)))
+        found = await self._ask(lambda db, now: db.rows(FIND_CALL, now, now, entry.id, digest(identity)))
         return Recorded(*found[0]) if found else None
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
@@ -357,7 +356,7 @@ class PostgresStore:
         def work(db: Session, now: float) -> bool:
             held = bool(db.rows(IS_HELD, entry.id, entry.fence))
             if held:
-                db.do(ADD_CALL, entry.id, _digest(identity), _text(identity), action, request, now, now)
+                db.do(ADD_CALL, entry.id, digest(identity), writable(identity), action, request, now, now)
             return held
 
         return await self._ask(work)
@@ -366,19 +365,19 @@ class PostgresStore:
         """See `Calls`."""
 
         def work(db: Session, now: float) -> None:
-            db.do(KEEP_REPLY, reply, _text(task) or None, now, entry.id, _digest(identity))
+            db.do(KEEP_REPLY, reply, writable(task) or None, now, entry.id, digest(identity))
             if task:
-                tasks.follow(db, now, _text(task), entry, ends_in)
+                tasks.follow(db, now, writable(task), entry, ends_in)
 
-        await self._ask(Locked(_locks([task]), work))
+        await self._ask(Locked(locks_of([task]), work))
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
-        await self._ask(lambda db, _: db.do(DROP_CALL, entry.id, _digest(identity)))
+        await self._ask(lambda db, _: db.do(DROP_CALL, entry.id, digest(identity)))
 
     async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
         """See `Calls`."""
-        named = {_text(task): task for task in tasks}
+        named = {writable(task): task for task in tasks}
 
         def work(db: Session, _: float) -> Standing:
             claimed = frozenset(named[task] for (task,) in db.rows(FIND_TASKS, [*named]))
@@ -392,11 +391,11 @@ class PostgresStore:
 
     async def unfollow(self, task: str) -> None:
         """See `Tasks`."""
-        await self._ask(Locked(_locks([task]), lambda db, _: tasks.unfollow(db, _text(task))))
+        await self._ask(Locked(locks_of([task]), lambda db, _: tasks.unfollow(db, writable(task))))
 
     async def origin(self, task: str) -> Origin | None:
         """See `Tasks`."""
-        return await self._ask(lambda db, _: tasks.origin(db, _text(task)))
+        return await self._ask(lambda db, _: tasks.origin(db, writable(task)))
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Desk`."""
@@ -431,7 +430,7 @@ class PostgresStore:
     async def discard(self, entry_ids: Sequence[int], *, why: str) -> int:
         """See `Desk`."""
         locks = await self._locks_of(entry_ids)
-        reason = _text(why)
+        reason = writable(why)
         return await self._ask(
             Locked(locks, lambda db, now: sum(_discard(db, now, entry, reason) for entry in entry_ids))
         )
@@ -444,14 +443,14 @@ class PostgresStore:
         return look if wait is None else min(wait, look)
 
     async def _locks_of(self, entry_ids: Sequence[int]) -> frozenset[int]:
-        return _locks(key for (key,) in await self._ask(lambda db, _: db.rows(FIND_KEYS, [*entry_ids])))
+        return locks_of(key for (key,) in await self._ask(lambda db, _: db.rows(FIND_KEYS, [*entry_ids])))
 
 
 def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receipt]:
-    digests = {arrival.body: _digest(arrival.body) for arrival in arrivals}
+    digests = {arrival.body: digest(arrival.body) for arrival in arrivals}
     copies = db.rows(FIND_COPIES, [*digests.values()], now - COPY_SPAN)
     known: dict[bytes, int] = {body: event for event, body in copies if body in digests}  # the newest of several
-    ends = tasks.ends_of(db, [_text(arrival.ends) for arrival in arrivals if arrival.ends])
+    ends = tasks.ends_of(db, [writable(arrival.ends) for arrival in arrivals if arrival.ends])
     new_ends: dict[str, tuple[int | None, bool]] = {}
     numbers = (number for (number,) in db.rows(NUMBERS, len(digests) - len(known)))
     receipts: list[Receipt] = []
@@ -459,7 +458,7 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
     waiting: list[tuple[int, int]] = []
     entries: list[tuple[int, str, str, int | None]] = []
     for arrival in arrivals:
-        task = _text(arrival.ends)
+        task = writable(arrival.ends)
         ended_by, was_found = ends.get(task, (None, False))
         if arrival.found and ended_by is not None:
             receipts.append(Receipt(ended_by, copy=True))
@@ -472,13 +471,13 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
         known[arrival.body] = event
         if task in ends:
             ends[task] = new_ends[task] = (event, arrival.found)
-        key = _text(arrival.key)
-        events.append((event, _text(arrival.type), key, arrival.body))
+        key = writable(arrival.key)
+        events.append((event, writable(arrival.type), key, arrival.body))
         if not arrival.found:
             waiting.append((event, digests[arrival.body]))
         if not was_found:  # else its end was handled before it came
             for entry, handler in enumerate(arrival.handlers, start=event * PLACES):
-                entries.append((entry, handler, key, _lane(handler, key)))
+                entries.append((entry, handler, key, lane_of(handler, key)))
     states = _states(db, [lane for *_, lane in entries])
     db.each(ADD_EVENTS, events, now)
     db.each(ADD_WAITING, waiting)
@@ -517,7 +516,7 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
                 state, after = "dead", 0.0
             case Again(after, why):
                 state = "ready"
-        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, _text(why)))
+        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, writable(why)))
     settled = {*db.each(SETTLE, [*rows.values()], now)}
     answers: list[bool] = []
     moving: list[Entry] = []
@@ -527,16 +526,16 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
         if mine in settled:
             settled.remove(mine)
             moving.append(entry)
-    _move_up(db, [_lane(entry.handler, entry.key) for entry in moving])
+    _move_up(db, [lane_of(entry.handler, entry.key) for entry in moving])
     return answers
 
 
 def _releasing(entries: Sequence[Entry]) -> Work[None]:
     def work(db: Session, now: float) -> None:
         db.each(RELEASE, [(entry.id, entry.fence) for entry in entries], now)
-        _move_up(db, [_lane(entry.handler, entry.key) for entry in entries])
+        _move_up(db, [lane_of(entry.handler, entry.key) for entry in entries])
 
-    return Locked(_locks(entry.key for entry in entries), work)
+    return Locked(locks_of(entry.key for entry in entries), work)
 
 
 def _move_up(db: Session, lanes: Iterable[int | None]) -> None:
@@ -559,7 +558,7 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
             db.do(statement, over)
         return len(over), old[-1][0] if old and len(old) == len(looked) else None
 
-    return Locked(frozenset({_lock("sweep")}), work)
+    return Locked(frozenset({lock_of("sweep")}), work)
 
 
 def _take(db: Session, now: float, action: str, *, limit: int, hold: float) -> Token | float:
@@ -579,7 +578,7 @@ def _giving(token: Token | float, *, rest: float) -> Work[None]:
             else:
                 db.do(DROP_OUT, token.id)
 
-    return Locked(frozenset({_lock(token.action)} if isinstance(token, Token) else ()), work)
+    return Locked(frozenset({lock_of(token.action)} if isinstance(token, Token) else ()), work)
 
 
 def _counts(db: Session, _now: float) -> dict[str, int]:
@@ -591,7 +590,7 @@ def _counts(db: Session, _now: float) -> dict[str, int]:
 
 def _list(db: Session, now: float, which: Filter) -> list[dict[str, Any]]:
     wanted = {"type": which.type, "key": which.key, "handler": which.handler}
-    terms = {ROWS_WHERE[column]: _text(value) for column, value in wanted.items() if value is not None}
+    terms = {ROWS_WHERE[column]: writable(value) for column, value in wanted.items() if value is not None}
     state = [] if which.state is None else [ROWS_STATE.get(which.state, "false")]
     where = f" WHERE {' AND '.join([*terms, *state])}" if terms or state else ""
     rows = db.rows(f"{ROWS}{where} ORDER BY entries.id DESC LIMIT %s", *terms.values(), which.limit)
@@ -641,26 +640,3 @@ def _discard(db: Session, now: float, entry: int, why: str) -> bool:
     for (lane,) in lanes:
         _move_up(db, [lane])
     return bool(lanes)
-
-
-def _digest(*parts: str | bytes) -> int:
-    """A number of 64 bits, as the columns of the database have them."""
-    whole = b"\0".join(_text(part).encode() if isinstance(part, str) else part for part in parts)
-    return int.from_bytes(blake2b(whole, digest_size=8).digest(), signed=True)
-
-
-def _lane(handler: str, key: str) -> int | None:
-    return _digest(handler, key) if key else None
-
-
-def _lock(name: str | bytes) -> int:
-    return _digest(name) % LOCKS
-
-
-def _locks(keys: Iterable[str]) -> frozenset[int]:
-    return frozenset(_lock(key) for key in keys if key)
-
-
-def _text(text: str) -> str:
-    """Text that PostgreSQL can hold: JSON may carry half of a surrogate pair, and a zero."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -1,6 +1,7 @@
 """The tables of a PostgreSQL journal, and the way from each older schema to this one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
 from vodworker.errors import JournalError
 from vodworker.journal.session import Session
@@ -121,3 +122,29 @@ def _version(db: Session, schema: str) -> int:
     *_, journal = db.one(LOOK, schema)
     version: int = db.one(FOUND)[0] if journal else 0
     return version
+
+
+def digest(*parts: str | bytes) -> int:
+    """A number of 64 bits that stands for these, as the columns have them."""
+    whole = b"\0".join(writable(part).encode() if isinstance(part, str) else part for part in parts)
+    return int.from_bytes(blake2b(whole, digest_size=8).digest(), signed=True)
+
+
+def lane_of(handler: str, key: str) -> int | None:
+    """The lane of a handler's entries of one key; None where there is no key."""
+    return digest(handler, key) if key else None
+
+
+def lock_of(name: str | bytes) -> int:
+    """The row of `locks` that stands for a key, an action, a task or a body."""
+    return digest(name) % LOCKS
+
+
+def locks_of(names: Iterable[str]) -> frozenset[int]:
+    """The rows of `locks` that stand for these, "" left out."""
+    return frozenset(lock_of(name) for name in names if name)
+
+
+def writable(text: str) -> str:
+    """Text that PostgreSQL can hold: JSON may carry half of a surrogate pair, and a zero."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
