@@ -413,6 +413,20 @@ def sleep(source: Source) -> list[int]:
     ]
 
 
+def unverified(source: Source) -> list[int]:
+    """Lines that could talk over TLS with anybody: a connection proves who it is with, and no option changes that."""
+    found: list[int] = []
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.keyword("ssl" | "verify" | "verify_ssl" | "check_hostname", ast.Constant(False)):
+                found.append(node.value.lineno)
+            case ast.Attribute(attr="CERT_NONE" | "_create_unverified_context" | "check_hostname" | "verify_mode"):
+                found.append(node.lineno)
+            case _:
+                pass
+    return found
+
+
 OVERRULING = re.compile(r"#\s*(type: *ignore|pyright: *ignore|noqa|pragma: *no)")
 RULED = re.compile(
     r"#\s*((type|pyright): *ignore\[[\w, -]+\]|noqa: *[A-Z]+\d+(, *[A-Z]+\d+)*|pragma: no (cover|branch))"
@@ -443,7 +457,7 @@ def patching(source: Source) -> list[int]:
 
 
 Rule = Callable[[Source], list[int]]
-RULES: tuple[Rule, ...] = (broad_except, caught_cancellation, loose_task, sleep, unexplained)
+RULES: tuple[Rule, ...] = (broad_except, caught_cancellation, loose_task, sleep, unverified, unexplained)
 TEST_RULES: tuple[Rule, ...] = (real_sleep, patching)
 
 
@@ -500,6 +514,9 @@ def test_one_broad_except() -> None:
         (sleep, "import asyncio\nasync def f():\n    await asyncio.sleep(0.1)", [3]),
         (real_sleep, "import asyncio\nasync def test():\n    await asyncio.sleep(1)", [3]),
         (real_sleep, "from vodworker.testing import in_virtual_time\nawait asyncio.sleep(1)", []),
+        (unverified, "TCPConnector(ssl=False)", [1]),
+        (unverified, "context.verify_mode = ssl.CERT_NONE", [1, 1]),
+        (unverified, "TCPConnector(ssl=context)\ncheck(verify=True)", []),
         (unexplained, "x = 1  # type: ignore", [1]),
         (unexplained, "x = 1  # type: ignore[arg-type]", [1]),
         (unexplained, "x = 1  # type: ignore[arg-type]  # the vendor's types are wrong", []),

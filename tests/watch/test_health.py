@@ -190,6 +190,15 @@ def test_a_pause_is_as_it_should_be() -> None:
     assert (False, False) == (story.alive, story.ready)
 
 
+def test_a_start_with_a_large_backlog_is_ready() -> None:
+    """A daemon that pauses before its first pull has work to do, and is ready as soon as its journal answers."""
+    story = Story()
+    story.tell("worker.paused")
+    story.health.journal_answered()
+
+    assert (True, True) == (story.alive, story.ready)
+
+
 def test_starved_of_tokens_is_not_ready() -> None:
     """Where no pull came through for `STARVED` seconds, though none failed, nobody takes in events."""
     story = Story.well()

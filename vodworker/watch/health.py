@@ -96,9 +96,11 @@ class Health:
     def _pull_fails(self) -> str:
         if self._denied:
             return f"the service does not accept the account: {self._denied}"
+        if self._paused:
+            return ""  # it has more than enough to do
         since = self.pulled
         if since is None:
             return f"no pull has worked yet{self._failing and f': {self._failing}'}"
-        if self._paused or since <= (PULLED if self._failing else STARVED):
+        if since <= (PULLED if self._failing else STARVED):
             return ""
         return f"the last good pull was {since:.0f} s ago{self._failing and f': {self._failing}'}"
