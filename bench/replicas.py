@@ -319,19 +319,22 @@ async def run(plan: Plan, *, schema: str = "replicas") -> Report:
         return scene.report(clock() - started)
 
 
-def main() -> None:
-    """Run it at full length, and print what was seen."""
+def main() -> int:
+    """Run it at full length, and print what was seen; 0 when every promise was kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("events", 5000), ("keys", 200), ("ceiling", 1000), ("replicas", 3), ("kills", 6)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name, default in (("pauses", 4), ("restarts", 2), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--handle-life", type=float, default=30.0)
-    report = asyncio.run(run(Plan(**vars(parser.parse_args()))))
+    plan = Plan(**vars(parser.parse_args()))
+    report = asyncio.run(run(plan))
     console = Console(highlight=False)
     for name in Report.__slots__:
-        console.print(f"{name:18} {getattr(report, name)}")
+        console.print(f"{name:18} {getattr(report, name)}", soft_wrap=True)
+    kept = report.states == {"done": plan.events} and not (report.out_of_order or report.wrongly_submitted)
+    return 0 if kept and report.most["ProcessFile"] <= plan.ceiling and not report.refused else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -47,6 +47,7 @@ class LogEvent:
 IDENTIFIERS = ("event_id", "event_type", "key", "handler", "attempt")  # bound around the handling of an entry
 
 FIELDS: dict[str, str] = {
+    "replica": "which of several daemons on one journal says it: its host and its process; on every line",
     "event_id": "number of the event in the journal",
     "event_type": "the service's name for the event",
     "key": "what events are kept in order by: the file id, else the task id",

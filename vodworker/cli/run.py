@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,8 +12,9 @@ import click
 
 from vodworker import app
 from vodworker.cli.manners import leaves, read, with_config
+from vodworker.config import Settings
 from vodworker.errors import JournalError
-from vodworker.log import log, setup
+from vodworker.log import bound, log, setup
 from vodworker.watch import Systemd
 
 
@@ -34,10 +36,16 @@ def run(config: Path | None, handlers: Sequence[Path]) -> None:
     settings = read(config, handlers=handlers)
     setup(settings.log.format, settings.log.level)
     systemd = Systemd.of(os.environ)  # noqa: TID251  # what systemd itself has put there
-    try:
-        code = asyncio.run(app.run(settings, read=partial(read, config, handlers=handlers), systemd=systemd))
-    except* JournalError as broken:
-        for error in leaves(broken):
-            log.critical("journal.failed", journal=settings.journal.shown, error=str(error))
-        raise
+    with bound(**name(settings)):
+        try:
+            code = asyncio.run(app.run(settings, read=partial(read, config, handlers=handlers), systemd=systemd))
+        except* JournalError as broken:
+            for error in leaves(broken):
+                log.critical("journal.failed", journal=settings.journal.shown, error=str(error))
+            raise
     sys.exit(code)
+
+
+def name(settings: Settings) -> dict[str, str]:
+    """What tells this daemon from others on the same journal; nothing where there are none."""
+    return {} if settings.journal.file else {"replica": f"{socket.gethostname()}:{os.getpid()}"}

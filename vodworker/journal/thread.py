@@ -7,6 +7,7 @@ itself. Nothing waits for a group to fill.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -53,6 +54,7 @@ class Thread(Generic[C]):
     def __init__(self, medium: Medium[C]) -> None:
         self._medium = medium
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._context = copy_context()  # what the log says of the process, and not of who happens to ask
         self._pending: list[Asked] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,7 +66,7 @@ class Thread(Generic[C]):
 
     async def open(self) -> tuple[int, int]:
         """Open the medium; returns the schema found and the one made."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._medium.open)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._context.run, self._medium.open)
 
     async def ask(self, work: Work[C, T], *, undo: Callable[[T], Work[C, None]] | None = None) -> T:
         """The answer of a work, once it is on disk.
@@ -123,7 +125,8 @@ class Thread(Generic[C]):
             self._idle.set()
             return
         works = [asked.work for asked in group]
-        job = asyncio.get_running_loop().run_in_executor(self._executor, self._medium.run, works)
+        run = partial(self._context.run, self._medium.run, works)
+        job = asyncio.get_running_loop().run_in_executor(self._executor, run)
         job.add_done_callback(partial(self._end, group))
 
     def _end(self, group: Sequence[Asked], job: "asyncio.Future[list[Any]]") -> None:
