@@ -408,7 +408,7 @@ def test_only_dead_entries_are_redriven(shell: Shell, journal: dict[int, str]) -
     result = shell("events", "redrive", journal[DEAD], journal[DONE])
 
     assert 1 == result.exit_code
-    assert "1 of 2 entries open again; only dead ones can be, see `vodworker events list`\n" == result.stderr
+    assert result.stderr.startswith("1 of 2 entries open again; only dead ones can be, by the entry's number, not")
 
 
 def test_entries_are_discarded_with_a_reason(shell: Shell, journal: dict[int, str]) -> None:
@@ -535,6 +535,29 @@ def test_health_needs_an_address(shell: Shell) -> None:
     assert (78, True) == (result.exit_code, result.stderr.startswith("http.listen is off; set it"))
 
 
+# ---- tasks
+
+
+def test_tasks_are_listed(shell: Shell, folder: Path) -> None:
+    """`tasks` tells what is out, where it came from and what it waits for, as JSON or as a table."""
+
+    async def start() -> None:
+        async with open_sqlite(folder / "vodworker.db") as store:
+            await store.record([Arrival(b"{}", "NewFileUpload", "k1", ("publish",))])
+            (entry,) = (await store.claim({"publish": 1}, lease=60.0)).entries
+            await store.intend(entry, action="ProcessFile", identity="a#1", request=b"{}")
+            await store.replied(entry, identity="a#1", reply=b"{}", task="task-1", ends_in="ProcedureStateChanged")
+
+    asyncio.run(start())
+    (row,) = map(json.loads, shell("tasks").stdout.splitlines())
+    table = shell("tasks", "--table").stdout
+
+    assert ("task-1", "ProcessFile", "publish", 1, "ProcedureStateChanged") == tuple(
+        row[name] for name in ("task", "action", "handler", "event_id", "waits_for")
+    )
+    assert "task-1" in table
+
+
 # ---- explain
 
 
@@ -564,8 +587,11 @@ def test_negative_code_is_a_code(shell: Shell) -> None:
 
 
 def test_unknown_code_is_1(shell: Shell) -> None:
-    """A code that no document has exits with 1."""
-    assert 1 == shell("explain", "5").exit_code
+    """A code that no document has exits with 1, and nothing is claimed of it."""
+    result = shell("explain", "5")
+
+    assert 1 == result.exit_code
+    assert "again not known\n" in result.stdout
 
 
 # ---- emulator

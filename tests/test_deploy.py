@@ -59,7 +59,7 @@ def test_example_is_accepted(tmp_path: Path) -> None:
 
 def test_example_shows_defaults(tmp_path: Path) -> None:
     """What the example comments out is the default, so that a reader knows it."""
-    made_up = ("secret_id", "secret_key_file", "token", "sub_app_id", "enabled", "definition", "format", "listen")
+    made_up = ("secret_id", "secret_key_file", "token", "sub_app_id", "enabled", "templates", "format", "listen")
 
     assert read(EXAMPLE.read_text(encoding="utf-8"), tmp_path) == read(uncommented(*made_up), tmp_path)
 

@@ -7,6 +7,7 @@ import sys
 import click
 from rich.console import Console
 
+from vodworker.cli.manners import quiet
 from vodworker.demo import demo as play
 
 
@@ -17,4 +18,5 @@ def demo() -> None:
     An emulator, a daemon with the shipped handlers, and real uploads; then a report. Nothing leaves the machine. Exit
     code 0 only if every promise that it can see was kept.
     """
+    quiet()
     sys.exit(asyncio.run(play(Console(), os.environ)))  # noqa: TID251  # the daemon's, which is a process of its own

@@ -96,7 +96,8 @@ def show(*, event_id: int, config: Path | None, as_json: bool | None) -> None:
 
 @with_config
 @events.command(
-    "redrive", epilog="Examples: vodworker events redrive 17 18, vodworker events redrive --handler process_upload"
+    "redrive",
+    epilog="Examples: vodworker events redrive 17000 17001, vodworker events redrive --handler process_upload",
 )
 @click.argument("entry_ids", type=int, nargs=-1)
 @which_entries
@@ -110,11 +111,11 @@ def redrive(*, entry_ids: Sequence[int], config: Path | None, **which: Any) -> N
         entries = await chosen(desk, entry_ids, which)
         return await desk.redrive(entries), len(entries)
 
-    tell(*ask(config, question), "open again", "only dead ones can be")
+    tell(*ask(config, question), "open again", "only dead ones can be, by the entry's number, not the event's")
 
 
 @with_config
-@events.command("discard", epilog='Example: vodworker events discard 17 --why "the file was deleted by hand"')
+@events.command("discard", epilog='Example: vodworker events discard 17000 --why "the file was deleted by hand"')
 @click.argument("entry_ids", type=int, nargs=-1)
 @which_entries
 @click.option("--why", required=True, metavar="TEXT", help="The reason, kept in the journal.")

@@ -66,6 +66,6 @@ def sayings(explanation: Explanation, language: Language) -> tuple[str, ...]:
         explanation.stage,
         explanation.cause,
         FAULTS[language][explanation.fault],
-        AGAIN[language][explanation.retryable],
+        AGAIN[language][explanation.retryable] if explanation.known else FAULTS[language][Fault.UNKNOWN],
         explanation.remedy,
     )

@@ -1,6 +1,7 @@
 """`vodworker tasks`: what handlers started at the service, and is not known to have ended."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,7 +22,11 @@ def tasks(*, config: Path | None, as_json: bool | None) -> None:
 
     Each waits for an event that tells its end. One that is overdue is asked for; `asked` says how often it was.
     """
-    rows = ask(config, Desk.tasks)
+
+    async def question(desk: Desk) -> list[dict[str, Any]]:
+        return await desk.tasks()
+
+    rows = ask(config, question)
     if wants_json(as_json):
         for row in rows:
             print_json(row)
