@@ -1,0 +1,147 @@
+"""What a journal's verbs cost while it grows: on both stores, from a thousand finished entries to a million.
+
+Beside the finished entries stand a hundred thousand open ones: a third due, a third behind others of their key, a third
+backing off. Then a worker records, claims and settles, one verb at a time, and each is timed.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.postgresql import cluster
+from vodworker.journal.copy import TABLES, Row, Side, opened
+from vodworker.journal.port import Arrival, Store
+from vodworker.journal.postgres import open_postgres
+from vodworker.journal.sqlite import PLACES, open_sqlite
+from vodworker.outcome import Finished
+
+T = TypeVar("T")
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+OPEN = 100_000
+KEYS = 1_000  # of the third that has one: the first of each is due, the others are behind it
+ROUNDS = 60
+BATCH = 16  # entries claimed at once
+FLAT = 2.0  # times the smallest size's cost is still flat: trees get a level deeper, caches colder
+PAGE = 5_000
+
+EVENTS, ENTRIES = TABLES[0], TABLES[2]
+
+
+def entry(number: int, finished: int, now: float) -> Row:
+    """The entry of an event: finished ones first, then the open ones by turns."""
+    key, state, due = "", "done", now - 100.0
+    if number > finished:
+        turn = number - finished
+        match turn % 3:
+            case 0:
+                state = "ready"
+            case 1:
+                state = "ready" if turn <= 3 * KEYS else "blocked"
+                key = f"k{turn // 3 % KEYS}"
+            case _:
+                state, due = "ready", now + 1e6
+    return (number * PLACES, "h", key, state, now - 100.0, due, 1, 1, "")
+
+
+def fill(url: str, finished: int) -> None:
+    """Make a journal of this size."""
+
+    def write(side: Side, now: float) -> None:
+        last = finished + OPEN
+        for start in range(1, last + 1, PAGE):
+            numbers = range(start, min(start + PAGE, last + 1))
+            entries = [entry(number, finished, now) for number in numbers]
+            bodies = [b'{"eventType":"NewFileUpload","data":{"fileId":"%d"}}' % number for number in numbers]
+            side.add(ENTRIES, entries)
+            side.add(
+                EVENTS,
+                [(n, now - 100.0, "T", row[2], body) for n, row, body in zip(numbers, entries, bodies, strict=True)],
+            )
+        side.go_on(last)
+
+    with opened(url) as (medium, side):
+        for answer in medium.run([lambda db, now: write(side(db), now)]):
+            if isinstance(answer, Exception):
+                raise answer
+
+
+async def timed(verb: Awaitable[T], times: list[float]) -> T:
+    """The verb's answer; its milliseconds are noted."""
+    began = perf_counter()
+    answer = await verb
+    times.append((perf_counter() - began) * 1000)
+    return answer
+
+
+async def measured(store: Store) -> dict[str, float]:
+    """Milliseconds of each verb for a batch; one of the quick rounds, because what else a machine does only adds."""
+    times: dict[str, list[float]] = {"record": [], "claim": [], "settle": []}
+    for number in range(ROUNDS):
+        arrivals = [Arrival(b"%d-%d" % (number, n), "T", f"new {number}-{n}", ("h",)) for n in range(BATCH)]
+        await timed(store.record(arrivals), times["record"])
+        claim = await timed(store.claim({"h": BATCH}, lease=60), times["claim"])
+        began = perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for it in claim.entries:
+                group.create_task(store.settle(it, Finished()))
+        times["settle"].append((perf_counter() - began) * 1000)
+    return {verb: sorted(them)[ROUNDS // 10] for verb, them in times.items()}
+
+
+Open = Callable[[str], AbstractAsyncContextManager[Store]]
+
+
+async def cost(url: str, finished: int, open_store: Open) -> dict[str, float]:
+    """Fill a journal and measure."""
+    await asyncio.to_thread(fill, url, finished)
+    async with open_store(url) as store:
+        await store.sweep(keep=1e9)
+        return await measured(store)
+
+
+async def compare(sizes: tuple[int, ...], tell: Callable[[str, int, dict[str, float]], None]) -> float:
+    """Measure both stores at each size; the worst growth of any verb."""
+    with tempfile.TemporaryDirectory(prefix="flat-") as folder, cluster(shared_buffers="256MB") as database:
+        worst = 0.0
+        for name, place, open_store in (
+            ("SQLite", f"sqlite:///{Path(folder)}/{{}}.db", open_sqlite),
+            ("PostgreSQL", f"{database.url(schema='flat')}_{{}}", open_postgres),
+        ):
+            first: dict[str, float] = {}
+            for size in sizes:
+                costs = await cost(place.format(size), size, open_store)
+                tell(name, size, costs)
+                first = first or costs
+                worst = max(worst, *(costs[verb] / first[verb] for verb in ("claim", "settle")))
+        return worst
+
+
+def main() -> int:
+    """Print what each size costs; 0 when claim and settle are flat."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--most", type=int, default=SIZES[-1], help="the greatest size to measure")
+    most = parser.parse_args().most
+    console = Console(highlight=False)
+    table = Table("store", "finished", f"record {BATCH}", f"claim {BATCH}", f"settle {BATCH}", title="milliseconds")
+
+    def tell(name: str, size: int, costs: dict[str, float]) -> None:
+        table.add_row(name, f"{size:,}", *(f"{it:6.2f} {'▇' * round(it)}" for it in costs.values()))
+
+    worst = asyncio.run(compare(tuple(size for size in SIZES if size <= most), tell))
+    console.print(table)
+    console.print(f"worst growth of claim and settle: {worst:.2f} times; up to {FLAT:g} is flat")
+    return 0 if worst <= FLAT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
