@@ -11,7 +11,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lint types more-types shell shape shipped bench lock clean
+.PHONY: help demo test check format lint types more-types shell shape shipped docs bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -46,6 +46,9 @@ shape: $(VENV)/dev.stamp
 shipped: $(VENV)/dev.stamp
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/pytest --quiet tests/test_deploy.py
+
+docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
+	$(BIN)/python -c 'from vodworker.api import ACTIONS; from vodworker.api.describe import page; print(page(ACTIONS), end="")' > docs/actions.md
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
 	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }

@@ -74,6 +74,7 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
                 random=random.random,
                 timeout=settings.calls.timeout,
                 retries=settings.calls.retries,
+                language=settings.log.language,
             )
             yield Service(store, limiter, session, vod)
 

@@ -56,6 +56,7 @@ FIELDS: dict[str, str] = {
     "action": "the service's name for the call",
     "code": "the service's error code",
     "error": "what went wrong, in a line",
+    "cause": "what the code means, in the language that log.language says; null when no document has it",
     "why": "the reason, in a line",
     "waited": "seconds that it waited for a token",
     "request_ms": "milliseconds from sending the request to the end of its reply",
@@ -205,7 +206,7 @@ LOG_EVENTS: dict[str, LogEvent] = {
     "call.done": LogEvent("info", ("action", "waited", "request_ms", "task_id"), "The service did what was asked."),
     "call.failed": LogEvent(
         "warning",
-        ("action", "code", "error", "waited", "request_ms"),
+        ("action", "code", "error", "cause", "waited", "request_ms"),
         "A call brought no good reply.",
         "`vodworker explain CODE` says whose fault it is.",
     ),

@@ -145,6 +145,24 @@ async def test_a_long_list_is_read_to_its_end(line: Any) -> None:
     assert [None, "b"] == [form.get("next") for form in it.asked]
 
 
+@pytest.mark.parametrize("language,cause", [("en", "signature"), ("zh", "签名")])
+def test_a_refusal_is_explained_in_the_log(line: Any, language: str, cause: str) -> None:
+    """The log says what a refused call's code means, in the operator's language; an unknown code is not explained."""
+
+    @in_virtual_time
+    async def ask() -> list[Any]:
+        async with line({"body": b'{"code":4100}'}, {"body": b'{"code":77777}'}, language=language) as it:
+            with capture_logs() as told:
+                for _ in range(2):
+                    with pytest.raises(Refused):
+                        await it.vod.call(SAFE)
+        return told
+
+    causes = [told["cause"] for told in ask()]
+    assert cause in causes[0]
+    assert causes[1] is None
+
+
 @in_virtual_time
 async def test_nothing_secret_is_told(line: Any) -> None:
     """No key and no signature is in a log line, an error or a repr."""

@@ -3,11 +3,12 @@
 import ast
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 from functools import cache
+from inspect import cleandoc
 from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,8 +17,9 @@ from annotated_types import Ge, Le, MaxLen
 from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 
-from vodworker.api.action import Group
+from vodworker.api.action import Action, Group
 from vodworker.api.bounds import AnyOf, Ceiling, Code, Octets, Unit, Within
+from vodworker.codes import explain
 
 FAMILIES = "vodworker.api."
 
@@ -142,3 +144,46 @@ def _fields(model: ast.ClassDef) -> Iterator[tuple[str, str]]:
                 yield name, " ".join(words.split())
             case _:
                 pass
+
+
+HEAD = """# Actions
+
+Every action that the client sends and the emulator serves, from the declarations in `vodworker/api/`; written by
+`make docs`. Names are those on the wire: `.n` is 0, 1, 2 …, and Python's names are the same in snake_case. `rate` is
+the calls that the service allows in 60 s. Errors are those that the service documents for the action, beside the common
+ones; `vodworker explain CODE` says more.
+"""
+
+
+def page(actions: Mapping[str, type[Action[Any]]]) -> str:
+    """The reference of these actions in Markdown, in the order of their names."""
+    return "\n".join([HEAD, *("\n".join(section(actions[name])) for name in sorted(actions))])
+
+
+def section(action: type[Action[Any]]) -> Iterator[str]:
+    """One action: what it does, its facts, its parameters, its errors."""
+    facts = [f"rate {action.rate}", "may be repeated freely" if action.safe else "not to be repeated blindly"]
+    if action.starts_task:
+        facts.append(f"ends in {action.starts_task}")
+    if action.pages:
+        facts.append("read with `vod.pages`")
+    if action.deprecated is not None:
+        facts.append(f"retired{f', use {action.deprecated}' if action.deprecated else ''}")
+    yield f"## {action.__name__}\n\n{cleandoc(action.__doc__ or '')}\n\n*{'; '.join(facts)}*\n"
+    rows = [row(parameter) for parameter in parameters(action)]
+    if rows:
+        yield "\n".join(["| parameter | type | default | bounds | |", "|---|---|---|---|---|", *rows, ""])
+    if action.errors:
+        told = (f"{code} ({explain(code).cause})" for code in sorted(action.errors))
+        yield f"Errors: {'; '.join(told)}.\n"
+
+
+def row(it: Parameter) -> str:
+    """A parameter as a row of a table."""
+    bound = ", ".join(filter(None, (it.bounds, it.unit, f"else {it.code}" if it.code else "")))
+    default = "required" if it.required else f"`{it.default}`" if it.default is not None else ""
+    return (
+        "| "
+        + " | ".join(text.replace("|", "\\|") for text in (f"`{it.name}`", it.kind, default, bound, it.text))
+        + " |"
+    )

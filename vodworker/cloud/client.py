@@ -16,6 +16,7 @@ from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import Progress
 from vodworker.cloud.limiter import Limiter
 from vodworker.cloud.upload import Uploaded, upload
+from vodworker.codes import Language, explain
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
 from vodworker.sign import signed
@@ -46,7 +47,7 @@ class Vod:
 
     timeout: seconds that a call may take from the moment it is sent. now: the time, in Unix seconds.
     retries: how often a call that failed on the way is sent again, when that cannot do anything twice.
-    nonces: gives a number that was never given before.
+    nonces: gives a number that was never given before. language: in which the log says what codes mean.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Vod:
         timeout: float = 15.0,
         retries: int = 2,
         now: Callable[[], float] = time.time,
+        language: Language = "en",
     ) -> None:
         self._session = session
         self.account = account
@@ -69,6 +71,7 @@ class Vod:
         self.timeout = timeout
         self._retries = retries
         self.now = now
+        self._language = language
         url = urlsplit(account.endpoint)
         self._host, self._path = url.netloc, url.path
 
@@ -146,13 +149,18 @@ class Vod:
             except CallError as error:
                 code = error.code if isinstance(error, Refused) else None
                 request_ms = round((clock() - started) * 1000, 1)
-                facts = {"code": code, "error": describe(error)}
+                facts = {"code": code, "error": describe(error), "cause": self._cause(code)}
                 log.warning("call.failed", action=action, **facts, waited=waited, request_ms=request_ms)
                 raise
             request_ms = round((clock() - started) * 1000, 1)
             task = {"task_id": reply["vodTaskId"]} if "vodTaskId" in reply else {}
             log.info("call.done", action=action, waited=waited, request_ms=request_ms, **task)
             return reply
+
+    def _cause(self, code: int | None) -> str | None:
+        """A code in words, where some document of the service has it."""
+        said = None if code is None else explain(code, language=self._language)
+        return said.cause if said and said.known else None
 
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
         """Sign and send one request, and return the reply's JSON object. No token, no retry."""
