@@ -71,7 +71,7 @@ class Vod:
         self.timeout = timeout
         self._retries = retries
         self.now = now
-        self._language = language
+        self._language: Language = language
         url = urlsplit(account.endpoint)
         self._host, self._path = url.netloc, url.path
 
