@@ -6,7 +6,7 @@ what happens while the database is away, in `server.py`.
 
 import random as chance
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -236,38 +236,50 @@ async def open_postgres(
     after which to look for what other replicas did, about; None: there are none. Raises a `JournalError` that says
     what to do.
     """
-    server = Server(Address.of(url), patient=patient, random=random, now=now)
-    thread = Thread(server)
+    address = Address.of(url)
     began = perf_counter()
-    try:
-        found, made = await thread.open()
+    async with AsyncExitStack() as stack:
+        # Tokens have a connection of their own: all replicas take those of PullEvent all the time, one after the other,
+        # and whatever stands in one group with such a taking would wait with it.
+        servers = [Server(address, patient=patient, random=random, now=now) for _ in range(2)]
+        journal, tokens = map(Thread, servers)
+        for thread, server in zip((journal, tokens), servers, strict=True):
+            stack.push_async_callback(thread.close)
+            stack.callback(server.hurry)
+        found, made = await journal.open()
         if found not in (0, made):
-            log.info("journal.migrated", journal=server.path, version=made, took=round(perf_counter() - began, 3))
-        yield PostgresStore(server, thread, look=look, random=random)
-    finally:
-        server.hurry()
-        await thread.close()
+            log.info("journal.migrated", journal=address.shown, version=made, took=round(perf_counter() - began, 3))
+        yield PostgresStore(servers, journal, tokens, look=look, random=random)
 
 
 class PostgresStore:
     """A `Store` in a PostgreSQL database; `open_postgres` makes it."""
 
     def __init__(
-        self, server: Server, thread: Thread[Session], *, look: float | None, random: Callable[[], float]
+        self,
+        servers: Sequence[Server],
+        journal: Thread[Session],
+        tokens: Thread[Session],
+        *,
+        look: float | None,
+        random: Callable[[], float],
     ) -> None:
-        self._server = server
-        self._thread = thread
-        self._ask = thread.ask
+        self._servers = servers
+        self._threads = (journal, tokens)
+        self._ask = journal.ask
+        self._ask_tokens = tokens.ask
         self._look = look
         self._random = random
 
     def __repr__(self) -> str:
-        return f"<PostgresStore {self._server.path}>"
+        return f"<PostgresStore {self._servers[0].path}>"
 
     async def close(self) -> None:
         """See `Store`; leaving the block of `open_postgres` does the same. An absent database is not waited for."""
-        self._server.hurry()
-        await self._thread.close()
+        for server in self._servers:
+            server.hurry()
+        for thread in self._threads:
+            await thread.close()
 
     async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """See `Journal`."""
@@ -327,7 +339,7 @@ class PostgresStore:
 
     async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
         """See `Tokens`. Cancelled, it puts the token back."""
-        answer = await self._ask(
+        answer = await self._ask_tokens(
             Locked(frozenset({lock_of(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold)),
             undo=lambda answer: _giving(answer, rest=0.0),
         )
@@ -335,7 +347,7 @@ class PostgresStore:
 
     async def give(self, token: Token, *, rest: float) -> None:
         """See `Tokens`."""
-        await self._ask(_giving(token, rest=rest))
+        await self._ask_tokens(_giving(token, rest=rest))
 
     async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
         """See `Tokens`."""
