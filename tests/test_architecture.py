@@ -52,6 +52,7 @@ HOUSE = (
     Room("cli", ROOF, "roof"),
     Room("app", ROOF, "roof"),
     Room("reload", ROOF, "roof"),
+    Room("report", ROOF, "roof"),
     Room("testing", ROOF, "roof"),
     Room("demo", ROOF, "roof"),
     Room("torture", ROOF, "roof"),

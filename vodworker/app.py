@@ -165,6 +165,7 @@ async def work(live: Live, router: Router, watch: Watch, address: str | None) ->
             journal=settings.journal.shown,
             handlers=tuple(router.routes),
             streams=settings.pull.streams,
+            limits=settings.limits,
             listen=address,
         )
         if adopted := await cloud.store.adopt():

@@ -88,6 +88,7 @@ FIELDS: dict[str, str] = {
     "journal": "where the journal is, without its password",
     "handlers": "names of the handlers",
     "streams": "long polls at once",
+    "limits": "calls that are allowed in 60 s, by action",
     "listen": "where health and metrics are told",
     "changed": "settings that are in force now",
     "kept": "settings that wait for a restart",
@@ -102,7 +103,7 @@ FIELDS: dict[str, str] = {
 LOG_EVENTS: dict[str, LogEvent] = {
     "worker.started": LogEvent(
         "info",
-        ("version", "endpoint", "journal", "handlers", "streams", "listen"),
+        ("version", "endpoint", "journal", "handlers", "streams", "limits", "listen"),
         "The daemon has read its settings and begins.",
     ),
     "worker.ready": LogEvent("info", ("open",), "The journal is open, the handlers are loaded, pulling begins."),

@@ -11,6 +11,7 @@ from vodworker.cli.explain import explain
 from vodworker.cli.health import health
 from vodworker.cli.journal import journal
 from vodworker.cli.manners import Polite
+from vodworker.cli.report import report
 from vodworker.cli.run import run
 from vodworker.cli.tasks import tasks
 from vodworker.cli.torture import torture
@@ -35,7 +36,7 @@ def cli() -> None:
     """  # noqa: D301  # \b keeps click from wrapping the lines below it
 
 
-for command in (run, demo, check, health, emulator, call, upload, events, tasks, journal, torture, explain):
+for command in (run, demo, check, health, emulator, call, upload, events, tasks, journal, report, torture, explain):
     cli.add_command(command)
 
 
