@@ -285,7 +285,7 @@ async def test_report_of_a_real_run(tmp_path: Path) -> None:
 
     assert "20 events taken in." == words.taken_in(it)
     assert "20 runs of handlers: 19 done, 0 to be tried again, 1 dead." == words.worked_off(it)
-    assert 0 == [*it.timeline.points("open")][-1][1]
+    assert 0 == it.open
 
 
 @pytest.mark.process

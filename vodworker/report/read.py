@@ -58,12 +58,10 @@ def lines(text: bytes) -> Line | None:
     if start < 0:
         return None
     try:
-        facts = orjson.loads(text[start:])
+        facts = cast("dict[str, Any]", orjson.loads(text[start:]))  # what begins with a brace is nothing else
     except ValueError:
         return None
-    if not isinstance(facts, dict):
-        return None
-    return told(cast("dict[str, Any]", facts)) or inner(cast("dict[str, Any]", facts))
+    return told(facts) or inner(facts)
 
 
 def inner(wrapped: dict[str, Any]) -> Line | None:

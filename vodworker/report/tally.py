@@ -73,7 +73,7 @@ class Tally:
         self.timeline = Timeline({"open": max, "margin": min})
         self._limits: dict[str, Any] = {}
         self.reckoned = True  # the log began without a word on how many entries were open
-        self._open = 0
+        self.open = 0
 
     def __repr__(self) -> str:
         return f"<Tally of {self.count} lines>"
@@ -183,8 +183,8 @@ class Tally:
                 self._limits = limits if isinstance(limits, dict) else {}
             case "worker.ready" | "worker.stopped" | "worker.paused" | "worker.resumed" | "journal.swept":
                 self.reckoned = self.reckoned and "open" in self.timeline.series
-                self._open = int(_number(line.facts.get("open")))
-                self.timeline.add("open", line.at, self._open)
+                self.open = int(_number(line.facts.get("open")))
+                self.timeline.add("open", line.at, self.open)
             case "journal.back":
                 self._away(line.at - _number(line.facts.get("outage")), line.at, "the journal's database")
             case "loop.blocked" if len(self.blocked) < NAMES:
@@ -194,8 +194,8 @@ class Tally:
 
     def _opened(self, at: float, by: int) -> None:
         """Reckon on from the last number that the log told, or from nought before the first one."""
-        self._open = max(0, self._open + by)
-        self.timeline.add("open", at, self._open)
+        self.open = max(0, self.open + by)
+        self.timeline.add("open", at, self.open)
 
     def _away(self, since: float, until: float, who: str) -> None:
         if len(self.outages) < NAMES:

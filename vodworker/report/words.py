@@ -93,7 +93,7 @@ def backlog(tally: Tally) -> str:
     when, most = max(points, key=lambda point: point[1])
     since = " (reckoned from nought at the beginning of this log)" if tally.reckoned else ""
     opened = many(int(most), "entry", "entries")
-    return f"At most {opened} open, at {moment(when)}; {digits(points[-1][1])} at the end{since}."
+    return f"At most {opened} open, at {moment(when)}; {digits(tally.open)} at the end{since}."
 
 
 def ceilings(tally: Tally) -> str:
