@@ -49,6 +49,7 @@ shipped: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
 	$(BIN)/python -c 'from vodworker.api import ACTIONS; from vodworker.api.describe import page; print(page(ACTIONS), end="")' > docs/actions.md
+	$(BIN)/python -m vodworker.report.reference > docs/log.md
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
 	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }
