@@ -96,15 +96,16 @@ async def cancelled_at_once(store: Store, _gate: Gate, verb: Verb) -> None:
 
 
 async def cancelled_with_the_answer(store: Store, gate: Gate, verb: Verb) -> None:
-    """Ask, and cancel when the answer is there but the caller has not heard it."""
+    """Ask, and cancel when the answer is there but the caller has not heard it; tokens may be taken apart."""
     gate.shut()
 
-    async def neighbour() -> None:
-        await store.counts()  # in the same transaction, and the first to hear
+    async def neighbour(other: Verb) -> None:
+        await other(store)  # in the same transaction, and the first to hear
         asked.cancel()
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(neighbour())
+        group.create_task(neighbour(lambda store: store.counts()))
+        group.create_task(neighbour(lambda store: store.take("B", limit=1, hold=75)))
         asked = group.create_task(verb(store))
         await gate.reached()
         gate.open()

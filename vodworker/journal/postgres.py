@@ -30,7 +30,7 @@ from vodworker.journal.port import (
     Token,
 )
 from vodworker.journal.server import Address, Server
-from vodworker.journal.session import Locked, Session, Shared, Work
+from vodworker.journal.session import Locked, Session, Shared, Work, columns
 from vodworker.journal.tables import digest, lane_of, lock_of, locks_of, writable
 from vodworker.journal.thread import Thread
 from vodworker.outcome import Again, Dead, Ending, Finished
@@ -42,22 +42,22 @@ LOOK = 1.0  # seconds, half as long or half as long again: when to ask anew, bec
 PLACES = 1000  # an event's entries are numbered from its own number times this
 
 # record, mark
-FIND_COPIES = """
+KNOWN = """
 SELECT id, body FROM waiting JOIN events ON id = event
-WHERE digest = ANY (%s) AND (sent IS NULL OR sent >= %s) ORDER BY event
+WHERE digest = ANY (%s) AND (sent IS NULL OR sent >= %s)
+UNION ALL SELECT lane, NULL FROM entries WHERE lane = ANY (%s) AND state IN ('ready', 'running')
 """
 NUMBERS = "SELECT nextval('event_numbers') FROM generate_series(1, %s)"
-FIND_FRONTS = "SELECT lane FROM entries WHERE lane = ANY (%s) AND state IN ('ready', 'running')"
-ADD_EVENTS = """
-INSERT INTO events (id, recorded, type, key, body)
-SELECT id, %s, type, key, body
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS new (id, type, key, body)
-"""
-ADD_WAITING = "INSERT INTO waiting (event, digest) SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
-ADD_ENTRIES = """
-INSERT INTO entries (id, handler, key, lane, state, since, due)
-SELECT id, handler, key, lane, state, %s, %s
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS new (id, handler, key, lane, state)
+ADD = """
+WITH asked AS (SELECT %s::float8 AS now),
+added AS (
+    INSERT INTO events (id, recorded, type, key, body) SELECT id, now, type, key, body
+    FROM asked, unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS new (id, type, key, body)
+),
+awaited AS (INSERT INTO waiting (event, digest) SELECT * FROM unnest(%s::bigint[], %s::bigint[]))
+INSERT INTO entries (id, handler, key, lane, state, since, due) SELECT id, handler, key, lane, state, now, now
+FROM asked,
+    unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS new (id, handler, key, lane, state)
 """
 MARK_SENT = "UPDATE waiting SET sent = %s WHERE event = ANY (%s)"
 MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ANY (%s)"
@@ -460,15 +460,18 @@ class PostgresStore:
 
 def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receipt]:
     digests = {arrival.body: digest(arrival.body) for arrival in arrivals}
-    copies = db.rows(FIND_COPIES, [*digests.values()], now - COPY_SPAN)
-    known: dict[bytes, int] = {body: event for event, body in copies if body in digests}  # the newest of several
+    lanes = [lane_of(handler, arrival.key) for arrival in arrivals if arrival.key for handler in arrival.handlers]
+    rows = db.rows(KNOWN, [*digests.values()], now - COPY_SPAN, lanes)
+    busy = {lane for lane, body in rows if body is None}
+    copies = sorted(row for row in rows if row[1] in digests)
+    known: dict[bytes, int] = {body: event for event, body in copies}  # the newest of several
     ends = tasks.ends_of(db, [writable(arrival.ends) for arrival in arrivals if arrival.ends])
     new_ends: dict[str, tuple[int | None, bool]] = {}
     numbers = (number for (number,) in db.rows(NUMBERS, len(digests) - len(known)))
     receipts: list[Receipt] = []
     events: list[tuple[int, str, str, bytes]] = []
     waiting: list[tuple[int, int]] = []
-    entries: list[tuple[int, str, str, int | None]] = []
+    entries: list[tuple[int, str, str, int | None, str]] = []
     for arrival in arrivals:
         task = writable(arrival.ends)
         ended_by, was_found = ends.get(task, (None, False))
@@ -489,23 +492,13 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
             waiting.append((event, digests[arrival.body]))
         if not was_found:  # else its end was handled before it came
             for entry, handler in enumerate(arrival.handlers, start=event * PLACES):
-                entries.append((entry, handler, key, lane_of(handler, key)))
-    states = _states(db, [lane for *_, lane in entries])
-    db.each(ADD_EVENTS, events, now)
-    db.each(ADD_WAITING, waiting)
-    db.each(ADD_ENTRIES, [(*entry, state) for entry, state in zip(entries, states, strict=True)], now, now)
+                lane = lane_of(handler, key)
+                entries.append((entry, handler, key, lane, "blocked" if lane in busy else "ready"))
+                busy |= {lane} - {None}
+    if events:
+        db.do(ADD, now, *columns(events, 4), *columns(waiting, 2), *columns(entries, 5))
     tasks.ended(db, new_ends)
     return receipts
-
-
-def _states(db: Session, lanes: Sequence[int | None]) -> list[str]:
-    """The first entry of a lane that has no other is ready, those behind it are blocked."""
-    busy = {lane for (lane,) in db.rows(FIND_FRONTS, [lane for lane in lanes if lane is not None])}
-    states: list[str] = []
-    for lane in lanes:
-        states.append("blocked" if lane in busy else "ready")
-        busy |= {lane} - {None}
-    return states
 
 
 def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Claim:
@@ -531,31 +524,41 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
         rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, writable(why)))
     settled = {*db.each(SETTLE, [*rows.values()], now)}
     answers: list[bool] = []
-    moving: list[Entry] = []
-    for entry, _ in settlements:
+    over: list[Entry] = []
+    again: list[Entry] = []
+    for entry, ending in settlements:
         mine = (entry.id, entry.fence)
         answers.append(mine in settled)
         if mine in settled:
             settled.remove(mine)
-            moving.append(entry)
-    _move_up(db, [lane_of(entry.handler, entry.key) for entry in moving])
+            (again if isinstance(ending, Again) else over).append(entry)
+    _move_up(db, _lanes(over), stays=_lanes(again))
     return answers
 
 
 def _releasing(entries: Sequence[Entry]) -> Work[None]:
     def work(db: Session, now: float) -> None:
         db.each(RELEASE, [(entry.id, entry.fence) for entry in entries], now)
-        _move_up(db, [lane_of(entry.handler, entry.key) for entry in entries])
+        _move_up(db, stays=_lanes(entries))
 
     return Locked(locks_of(entry.key for entry in entries), work)
 
 
-def _move_up(db: Session, lanes: Iterable[int | None]) -> None:
-    """Let the first unfinished entry of each lane be ready, unless one is running."""
-    moving = sorted({lane for lane in lanes if lane is not None})
-    if moving:
-        db.do(STEP_BACK, moving)  # one that came to its turn while the first one was dead
-        db.do(STEP_UP, moving)
+def _lanes(entries: Iterable[Entry]) -> set[int]:
+    return {lane for entry in entries if (lane := lane_of(entry.handler, entry.key)) is not None}
+
+
+def _move_up(db: Session, over: Iterable[int] = (), *, stays: Iterable[int] = ()) -> None:
+    """Let the first unfinished entry of each lane be ready, unless one is running.
+
+    over: lanes whose turn is free now. stays: lanes where one may be ready that came to its turn while the first was
+    dead.
+    """
+    over, stays = {*over, *stays}, {*stays}
+    if stays:
+        db.do(STEP_BACK, [*stays])
+    if over:
+        db.do(STEP_UP, [*over])
 
 
 def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
@@ -643,12 +646,12 @@ def _redrive(db: Session, now: float, entry: int) -> bool:
     lanes = db.rows(REDRIVE, now, now, entry)
     for (lane,) in lanes:
         db.do(DROP_DOUBTFUL, entry)
-        _move_up(db, [lane])
+        _move_up(db, stays={lane} - {None})
     return bool(lanes)
 
 
 def _discard(db: Session, now: float, entry: int, why: str) -> bool:
     lanes = db.rows(DISCARD, why, now, entry)
     for (lane,) in lanes:
-        _move_up(db, [lane])
+        _move_up(db, {lane} - {None})
     return bool(lanes)

@@ -37,7 +37,12 @@ class Session:
 
     def each(self, statement: str, subjects: Sequence[tuple[object, ...]], *values: object) -> list[tuple[Any, ...]]:
         """All rows that the statement brings for these subjects: its last values are their columns, as arrays."""
-        return self.rows(statement, *values, *([*column] for column in zip(*subjects, strict=True))) if subjects else []
+        return self.rows(statement, *values, *columns(subjects, len(subjects[0]))) if subjects else []
+
+
+def columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """The columns of rows that are so wide, as a statement takes many rows at once; of no rows, too."""
+    return [[row[place] for row in rows] for place in range(width)]
 
 
 Work: TypeAlias = Callable[[Session, float], T]  # what to do in a transaction, and at what time it is done

@@ -125,8 +125,8 @@ class Thread(Generic[C]):
             self._idle.set()
             return
         works = [asked.work for asked in group]
-        run = partial(self._context.run, self._medium.run, works)
-        job = asyncio.get_running_loop().run_in_executor(self._executor, run)
+        run = self._medium.run
+        job = asyncio.get_running_loop().run_in_executor(self._executor, lambda: self._context.run(run, works))
         job.add_done_callback(partial(self._end, group))
 
     def _end(self, group: Sequence[Asked], job: "asyncio.Future[list[Any]]") -> None:
