@@ -1,5 +1,6 @@
 """The promises of the settings: documented defaults, every way in, all problems at once, no secret shown."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -341,6 +342,23 @@ def test_unreadable_file_is_told(tmp_path: Path) -> None:
     assert [f"{tmp_path}/secret_key cannot be read: it is not text; check its name and its rights"] == problems(
         {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hush@host/name",
+        "postgresql://user:hu@h:us/sh@host/name",
+        "postgresql:///name?host=host&password=hush&user=user",
+        "postgresql://host/name?password=hush",
+    ],
+)
+def test_no_password_of_a_journal_is_shown(url: str) -> None:
+    """However it is written, nothing of it is left."""
+    shown = settings({"VODWORKER_JOURNAL__URL": url}).journal.shown
+
+    assert not {"h", "us", "sh", "hu", "hush"} & {*re.findall("[a-z]+", shown)}
+    assert "name" in shown
 
 
 def test_no_secret_is_shown() -> None:

@@ -5,17 +5,20 @@ import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import structlog
+from click.testing import CliRunner
 
 from tests import postgresql
 from tests.journal.conftest import SCHEMAS, PostgresPlace, arrival, claim_one, names, record
 from tests.journal.test_cancel import Gate
 from tests.pooler import Pooler, pooler
 from tests.postgresql import Cluster
+from vodworker.cli import cli
 from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.port import Entry, Receipt, Store, Token
 from vodworker.journal.postgres import open_postgres
@@ -74,6 +77,7 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     [
         "postgresql://me:secret@db.example/jobs?no_such=secret",
         "postgresql://me:sec/ret@db.example/jobs",
+        "postgresql://me:sec@ret@db.example/jobs",
         "postgresql://me:secret@db.example:port/jobs?x",
         "postgresql://me:secret%zz@db.example/jobs",
     ],
@@ -174,6 +178,38 @@ async def test_a_missing_right_is_told(cluster: Cluster, schema: str) -> None:
         db.execute("CREATE ROLE guest LOGIN")
 
     assert "this user lacks a right; let it own" in await refusal(cluster.url(schema=schema, user="guest"))
+
+
+async def test_rights_on_every_table_are_proved(cluster: Cluster, schema: str) -> None:
+    """Who may use the schema but not write a table of it is told which, before anything is taken in."""
+    async with open_postgres(cluster.url(schema=schema)):
+        pass
+    with psycopg.connect(cluster.dsn, autocommit=True) as db:
+        db.execute("DROP ROLE IF EXISTS reader")
+        db.execute("CREATE ROLE reader LOGIN")
+        db.execute(f"GRANT USAGE ON SCHEMA {schema} TO reader".encode())
+        db.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO reader".encode())
+        db.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO reader".encode())
+        db.execute(f"REVOKE UPDATE ON {schema}.entries, {schema}.tokens FROM reader".encode())
+        said = await refusal(cluster.url(schema=schema, user="reader"))
+        db.execute("DROP OWNED BY reader")
+
+    assert f"may not read and write entries, tokens in {schema}; let it own the schema" in said
+
+
+def test_a_check_proves_the_journal(cluster: Cluster, schema: str, tmp_path: Path) -> None:
+    """`vodworker check` opens the journal, and tells in a line what keeps it from being used."""
+    settings = tmp_path / "vodworker.toml"
+    account = '[account]\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
+    told: list[str] = []
+    for url in (cluster.url(schema=schema), "postgresql://me:secret@127.0.0.1:1/jobs"):
+        settings.write_text(f'{account}[handlers]\ndirectories = []\n[journal]\nurl = "{url}"\n')
+        told += CliRunner().invoke(cli, ["check", "--config", str(settings)]).stdout.splitlines()
+    ok, wrong = (line for line in told if "journal " in line)
+
+    assert f"schema={schema} with 0 events, 0 entries dead" in ok
+    assert "wrong  journal   postgresql://me@127.0.0.1:1/jobs: it cannot be reached" in wrong
+    assert "secret" not in wrong
 
 
 async def test_another_programs_tables_are_refused(cluster: Cluster, schema: str) -> None:

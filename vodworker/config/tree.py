@@ -170,8 +170,8 @@ class JournalPlace(Section):
 
     @property
     def shown(self) -> str:
-        """The url without its password."""
-        return re.sub(r"(://[^/@]*?:)[^@]*@", r"\1***@", self.url)
+        """The url without its password, be it written with an @ or a / that should not be, or as a parameter."""
+        return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^/@:]*:).*@", r"\1***@", self.url))
 
 
 class LogStyle(Section):

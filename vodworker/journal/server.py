@@ -113,7 +113,7 @@ class Address:
         except psycopg.ProgrammingError:
             raise ConfigError([UNREADABLE]) from None
         user, host, port, database = (parts.get(part, "") for part in ("user", "host", "port", "dbname"))
-        if not PORTS.fullmatch(port) or "@" in database:  # they may be pieces of a password with a : or a /
+        if not PORTS.fullmatch(port) or "@" in host + database:  # pieces of a password with an @, a : or a /
             raise ConfigError([UNREADABLE])
         place = f"{user}{'@' * bool(user)}{host}{':' * bool(port.strip(','))}{port.strip(',')}/{database}"
         named = f"{DEFAULTS['application_name']} {schema}"

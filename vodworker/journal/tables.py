@@ -87,6 +87,16 @@ LOOK = """
 SELECT count(*), count(relname), count(*) FILTER (WHERE relname = 'journal')
 FROM pg_namespace LEFT JOIN pg_class ON relnamespace = pg_namespace.oid WHERE nspname = %s
 """
+LACKING = """
+SELECT relname FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid
+WHERE nspname = %s AND CASE relkind
+    WHEN 'r' THEN NOT (
+        has_table_privilege(pg_class.oid, 'SELECT') AND has_table_privilege(pg_class.oid, 'INSERT')
+        AND has_table_privilege(pg_class.oid, 'UPDATE') AND has_table_privilege(pg_class.oid, 'DELETE')
+    )
+    WHEN 'S' THEN NOT has_sequence_privilege(pg_class.oid, 'USAGE') ELSE false END
+ORDER BY relname
+"""
 FOUND = "SELECT version FROM journal"
 MADE = "UPDATE journal SET version = %s"
 
@@ -115,6 +125,9 @@ def migrate(db: Session, schema: str, migrations: Sequence[Sequence[str]]) -> tu
         for statement in migration:
             db.do(statement)
         db.do(MADE, made)
+    lacking = [table for (table,) in db.rows(LACKING, schema)]
+    if lacking:
+        raise JournalError(f"this user may not read and write {', '.join(lacking)} in {schema}; let it own the schema")
     return found, len(migrations)
 
 
