@@ -156,6 +156,9 @@ LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
 """
 LAST = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_numbers"
 GO_ON = """
+WITH told AS (
+    INSERT INTO tally (events, entries) SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM entries)
+)
 SELECT setval('event_numbers', %s), setval(pg_get_serial_sequence('calls', 'id'), (SELECT max(id) FROM calls)),
     setval(pg_get_serial_sequence('tokens', 'id'), (SELECT max(id) FROM tokens))
 """

@@ -54,7 +54,8 @@ added AS (
     INSERT INTO events (id, recorded, type, key, body) SELECT id, now, type, key, body
     FROM asked, unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS new (id, type, key, body)
 ),
-awaited AS (INSERT INTO waiting (event, digest) SELECT * FROM unnest(%s::bigint[], %s::bigint[]))
+awaited AS (INSERT INTO waiting (event, digest) SELECT * FROM unnest(%s::bigint[], %s::bigint[])),
+counted AS (INSERT INTO tally (events, entries) VALUES (%s, %s))
 INSERT INTO entries (id, handler, key, lane, state, since, due) SELECT id, handler, key, lane, state, now, now
 FROM asked,
     unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS new (id, handler, key, lane, state)
@@ -143,6 +144,10 @@ DROP_ENTRIES, DROP_CALLS = (
     """
     for table, entry in (("entries", "id"), ("calls", "entry"))
 )
+SUM_UP = """
+WITH told AS (DELETE FROM tally RETURNING events, entries)
+INSERT INTO tally (events, entries) SELECT coalesce(sum(events), 0) - %s, coalesce(sum(entries), 0) - %s FROM told
+"""
 COUNT_OPEN = """
 SELECT (SELECT count(*) FROM entries WHERE state IN ('ready', 'running'))
      + (SELECT count(*) FROM entries WHERE state = 'blocked')
@@ -178,9 +183,11 @@ COUNT_DOUBTFUL = "SELECT count(*) FROM calls WHERE action = %s AND reply IS NULL
 DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = %s AND reply IS NULL"
 
 # the desk
-COUNT_KEPT = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM entries), (SELECT count(*) FROM waiting)"
-COUNT_STATE = """
-SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY state
+COUNTS = """
+SELECT 'events', coalesce(sum(events), 0)::bigint FROM tally
+UNION ALL SELECT 'entries', coalesce(sum(entries), 0)::bigint FROM tally
+UNION ALL SELECT 'unconfirmed', count(*) FROM waiting
+UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
 UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('dead', 'discarded') GROUP BY state
 """
@@ -496,7 +503,8 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
                 entries.append((entry, handler, key, lane, "blocked" if lane in busy else "ready"))
                 busy |= {lane} - {None}
     if events:
-        db.do(ADD, now, *columns(events, 4), *columns(waiting, 2), *columns(entries, 5))
+        new = (*columns(events, 4), *columns(waiting, 2), len(events), len(entries), *columns(entries, 5))
+        db.do(ADD, now, *new)
     tasks.ended(db, new_ends)
     return receipts
 
@@ -569,8 +577,9 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
         looked = db.rows(FIND_OLD, horizon, now - COPY_SPAN, after)
         old = [(event, over) for event, recorded, over in looked if recorded < horizon]
         over = [event for event, over in old if over]
-        for statement in (DROP_CALLS, DROP_ENTRIES, MARK_ACCEPTED, DROP_EVENTS):
+        for statement in (DROP_CALLS, MARK_ACCEPTED, DROP_EVENTS):
             db.do(statement, over)
+        db.do(SUM_UP, len(over), db.do(DROP_ENTRIES, over))
         return len(over), old[-1][0] if old and len(old) == len(looked) else None
 
     return Locked(frozenset({lock_of("sweep")}), work)
@@ -597,10 +606,10 @@ def _giving(token: Token | float, *, rest: float) -> Work[None]:
 
 
 def _counts(db: Session, _now: float) -> dict[str, int]:
-    events, entries, waiting = db.one(COUNT_KEPT)
-    states = dict.fromkeys(STATES, 0) | dict(db.rows(COUNT_STATE))
-    states["done"] = entries - sum(states.values())
-    return {"events": events, "unconfirmed": waiting, **states}
+    counted: dict[str, int] = dict(db.rows(COUNTS))
+    states = {state: counted.get(state, 0) for state in STATES}
+    states["done"] = counted["entries"] - sum(states.values())
+    return {"events": counted["events"], "unconfirmed": counted["unconfirmed"], **states}
 
 
 def _list(db: Session, now: float, which: Filter) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ LOCKS = 4096  # rows: two groups of twenty keys then meet by chance in one of te
 #   locks  several replicas write at once. Whoever adds to a lane or moves it on, takes tokens of an action, or looks
 #          whether a body is a copy, first holds the row that stands for it, all rows of a transaction in their order:
 #          so it sees what the one before it wrote, and two never wait for each other. Claims need none: they skip.
+#   tally  how many are kept: each recording adds a row of its own, so that nobody waits for another's; a sweep adds up.
 #   entries_front  sees to it, whatever replicas do, that a lane never has two that are ready or running.
 # A changed row is written anew here, and the old one is swept up later: often, so that no index fills with them.
 FIRST = (
@@ -29,6 +30,7 @@ FIRST = (
         body bytea NOT NULL
     )
     """,
+    "CREATE TABLE tally (events bigint NOT NULL, entries bigint NOT NULL)",
     """
     CREATE TABLE waiting (
         event bigint PRIMARY KEY, digest bigint NOT NULL,
