@@ -39,31 +39,25 @@ class Spread:
         return cls(*(round(1000 * cut[at - 1], 3) for at in (50, 95, 99)))
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What was measured.
+def tokens() -> dict[str, Spread]:
+    """A token taken from the journal and given back, both on disk; and how long a call waits for a free token.
 
-    store: a token taken from the journal and given back, both on disk. call: how long a call waits for a free token,
-    the one before it, which is written first, included. cpu: the part of a core that 1,000 waiters need in a minute,
-    the hundred that are served at its end included.
+    The token of the call before it, which is written first, is part of that.
     """
-
-    store: Spread
-    call: Spread
-    cpu: dict[str, float]
-
-
-def measured() -> Cost:
-    """All of it; some minutes."""
     setup("json", stream=io.BytesIO())
     with TemporaryDirectory(prefix="vodworker-bench-") as folder:
-        store, call = asyncio.run(tokens(Path(folder) / "journal.db"))
-        cpu = {name: asyncio.run(waiting(way, Path(folder) / f"{name}.db")) for name, way in REAL.items()}
-    return Cost(Spread.of(store), Spread.of(call), cpu)
+        store, call = asyncio.run(_tokens(Path(folder) / "journal.db"))
+    return {"store": Spread.of(store), "call": Spread.of(call)}
 
 
-async def tokens(path: Path) -> tuple[list[float], list[float]]:
-    """Seconds for a token to be taken and given back, and for a call to have one."""
+def waiters() -> dict[str, float]:
+    """The part of a core that 1,000 waiters need in a minute, the hundred that are served at its end included."""
+    setup("json", stream=io.BytesIO())
+    with TemporaryDirectory(prefix="vodworker-bench-") as folder:
+        return {name: asyncio.run(_waiting(way, Path(folder) / f"{name}.db")) for name, way in REAL.items()}
+
+
+async def _tokens(path: Path) -> tuple[list[float], list[float]]:
     store_took: list[float] = []
     call_took: list[float] = []
     clock: Callable[[], float] = time.perf_counter
@@ -82,9 +76,7 @@ async def tokens(path: Path) -> tuple[list[float], list[float]]:
     return store_took, call_took
 
 
-async def waiting(way: Way, path: Path) -> float:
-    """The part of a core that a thousand waiters need in the minute that they wait for the first hundred."""
-
+async def _waiting(way: Way, path: Path) -> float:
     async def call(turn: Turn) -> None:
         async with turn():
             pass
