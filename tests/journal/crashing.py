@@ -3,20 +3,29 @@
 import asyncio
 import os
 import sys
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 
-from vodworker.journal.port import Arrival, Token
+from vodworker.journal.port import Arrival, Store, Token
+from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Dead, Finished
 
+LEASE = 1.0  # seconds: where nothing is adopted, what a killed one held is soon another's
 
-async def work(path: str) -> None:
+
+def opened(url: str) -> AbstractAsyncContextManager[Store]:
+    """The store at this url."""
+    return open_sqlite(url) if url.startswith("sqlite:") else open_postgres(url)
+
+
+async def work(url: str) -> None:
     """All verbs that write, each told on stdout when it has returned; unbuffered, for there will be no flush."""
 
     def tell(*facts: object) -> None:
         os.write(1, (" ".join(map(str, facts)) + "\n").encode())
 
-    async with open_sqlite(path) as store:
+    async with opened(url) as store:
         tell("adopted", await store.adopt())
         for number in count():
             name = f"{os.getpid()}-{number}"
@@ -27,7 +36,7 @@ async def work(path: str) -> None:
             token = await store.take("A", limit=10**6, hold=1e6)
             assert isinstance(token, Token)  # so many are never out
             tell("took", token.id)
-            for entry in (await store.claim({"h": 1}, lease=1e6)).entries:
+            for entry in (await store.claim({"h": 1}, lease=LEASE)).entries:
                 tell("claimed", entry.event_id, entry.attempt)
                 await store.intend(entry, action="A", identity="x", request=b"{}")
                 tell("intended", entry.event_id)
@@ -38,4 +47,5 @@ async def work(path: str) -> None:
                 tell("dead" if isinstance(end, Dead) else "done", entry.event_id)
 
 
-asyncio.run(work(sys.argv[1]))
+if __name__ == "__main__":
+    asyncio.run(work(sys.argv[1]))
