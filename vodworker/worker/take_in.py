@@ -143,9 +143,15 @@ class TakeIn:
         The journal learns of each attempt before it is sent, because from then on the service may have accepted it.
         """
         clock = asyncio.get_running_loop().time
-        events = [handle.event_id for handle in batch]
         failures = 0
         while True:
+            live = [handle for handle in batch if handle.expires > clock()]
+            if len(live) < len(batch):  # a dead one would have the whole batch refused
+                log.warning("confirm.expired", handles=len(batch) - len(live), code=None, error="too old to be sent")
+            if not live:
+                return
+            batch = live
+            events = [handle.event_id for handle in batch]
             margin = min(handle.expires for handle in batch) - clock()
             await self._journal.mark(events, accepted=False)
             sent = clock()
@@ -160,7 +166,7 @@ class TakeIn:
                     return
                 failures += 1
                 after = backoff(failures, self._random, first=CONFIRM_RETRY)
-                left = min(handle.expires for handle in batch) - clock()
+                left = max(handle.expires for handle in batch) - clock()
                 facts = {"handles": len(batch), "code": code, "error": describe(error)}
                 if code == REFUSED_HANDLE or left < after:
                     log.warning("confirm.expired", **facts)
