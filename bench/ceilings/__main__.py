@@ -16,6 +16,7 @@ from bench.ceilings.compare import MINUTES, compared
 from bench.ceilings.cost import tokens, waiters
 from bench.ceilings.live import played
 from bench.ceilings.network import LIMIT
+from bench.ceilings.refused import crowded
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PART = dict[str, Any]
@@ -28,6 +29,11 @@ MOST_COST = 1.0  # milliseconds
 def compare() -> PART:
     """Five ways on the same simulated minutes."""
     return {name: asdict(seen) for name, seen in compared().items()}
+
+
+def refused() -> PART:
+    """What gets through when the service refuses all the same."""
+    return {name: asdict(seen) for name, seen in crowded().items()}
 
 
 def cost() -> PART:
@@ -43,7 +49,13 @@ def live() -> PART:
     }
 
 
-PARTS: Mapping[str, Callable[[], PART]] = {"compare": compare, "waiters": waiters, "cost": cost, "live": live}
+PARTS: Mapping[str, Callable[[], PART]] = {
+    "compare": compare,
+    "refused": refused,
+    "waiters": waiters,
+    "cost": cost,
+    "live": live,
+}
 
 
 def broken(results: PART) -> list[str]:
@@ -68,7 +80,8 @@ def broken(results: PART) -> list[str]:
 def tables(results: PART) -> str:
     """The results as Markdown."""
     lines = ["# Ceilings", ""]
-    for name, rows in (("compare", compare_table), ("cost", cost_table), ("live", live_table)):
+    shown = (("compare", compare_table), ("refused", refused_table), ("cost", cost_table), ("live", live_table))
+    for name, rows in shown:
         if name in results:
             lines += [*rows(results), ""]
     return "\n".join(lines)
@@ -95,6 +108,15 @@ def compare_table(results: PART) -> list[str]:
         for name, it in results["compare"].items()
     ]
     return [f"100 calls a minute, {MINUTES} simulated minutes, {told(results['compare_at'])}.", "", *table(head, rows)]
+
+
+def refused_table(results: PART) -> list[str]:
+    """Calls a minute."""
+    head = ("calls a minute", "taken", "refused", "the other program's, taken")
+    rows: list[tuple[object, ...]] = [
+        (name, it["taken"], it["refused"], it["others"] or "") for name, it in results["refused"].items()
+    ]
+    return [f"With 4400, {MINUTES} simulated minutes.", "", *table(head, rows)]
 
 
 def cost_table(results: PART) -> list[str]:
