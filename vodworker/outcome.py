@@ -22,10 +22,8 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Raise TypeError in the handler that makes a wrong one, and not later in the daemon."""
-        if not isinstance(self.after, int | float | None) or not isinstance(self.why, str):
-            raise TypeError(
-                f"Retry takes seconds and a text, not {type(self.after).__name__}, {type(self.why).__name__}"
-            )
+        must_be("Retry takes seconds", self.after, (int, float, type(None)))
+        must_be("Retry takes a text", self.why, (str,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,13 @@ class Reject:
 
     def __post_init__(self) -> None:
         """As in `Retry`."""
-        if not isinstance(self.why, str):
-            raise TypeError(f"Reject takes a text, not {type(self.why).__name__}; write Reject(str(error)) of an error")
+        must_be("Reject takes a text", self.why, (str,))
+
+
+def must_be(rule: str, value: object, kinds: tuple[type, ...]) -> None:
+    """TypeError with this rule, unless the value is of one of these kinds."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{rule}, not {type(value).__name__}; str(error) makes a text of an error")
 
 
 Outcome: TypeAlias = Done | Retry | Reject | None
