@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -191,6 +192,7 @@ class Numbers:
 SEEDS = st.integers(0, 2**32)
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=30)
 @given(seed=SEEDS, limit=st.integers(1, 12), callers=st.integers(1, 16), processes=st.integers(1, 3))
 def test_never_over_the_ceiling_as_the_service_counts(seed: int, limit: int, callers: int, processes: int) -> None:
@@ -201,6 +203,7 @@ def test_never_over_the_ceiling_as_the_service_counts(seed: int, limit: int, cal
     assert most_in_a_minute(storm.arrivals) <= limit
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=20)
 @given(seed=SEEDS, limit=st.integers(1, 12))
 def test_never_over_the_ceiling_when_the_machine_sleeps(seed: int, limit: int) -> None:
@@ -211,6 +214,7 @@ def test_never_over_the_ceiling_when_the_machine_sleeps(seed: int, limit: int) -
     assert most_in_a_minute(storm.arrivals) <= limit
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=10)
 @given(seed=SEEDS)
 def test_first_come_first_served(seed: int) -> None:
@@ -221,6 +225,7 @@ def test_first_come_first_served(seed: int) -> None:
     assert all(earlier < later for turns in storm.turns.values() for earlier, later in pairwise(turns))
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=3)
 @given(seed=SEEDS)
 def test_nearly_all_of_the_ceiling_is_used(seed: int) -> None:

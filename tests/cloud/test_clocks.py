@@ -135,6 +135,7 @@ DAYS = st.lists(
 )
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=30)
 @given(days=DAYS, backwards=st.booleans())
 def test_never_over_the_ceiling_whatever_the_clocks_do(
