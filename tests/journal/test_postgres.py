@@ -1,6 +1,7 @@
 """What is PostgreSQL's own: reaching the database and losing it, its schema, its rights, its troubles in words."""
 
 import asyncio
+import itertools
 import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -286,6 +287,23 @@ async def test_an_absent_database_is_waited_for(fragile: Cluster, schema: str, h
     assert 1 < asked.result()[0] < asked.result()[1]  # a crash may skip numbers
     assert (3, 1, 2) == (counts["events"], counts["done"], counts["ready"])
     assert 1 == told(lines, "journal.back")
+
+
+@pytest.mark.timeout(60)
+async def test_both_connections_are_back_together(fragile: Cluster, schema: str) -> None:
+    """Tokens, however long their pause between two tries, are given as soon as the journal has its database back."""
+    pauses = itertools.chain([1e6], itertools.repeat(0.0))  # the first is the tokens'
+    with structlog.testing.capture_logs() as lines:
+        async with open_postgres(fragile.url(schema=schema), random=pauses.__next__) as store:
+            fragile.stop()
+            async with asyncio.TaskGroup() as group:
+                taken = group.create_task(store.take("A", limit=1, hold=60))
+                await until_lost(lines)
+                recorded = group.create_task(record(store, arrival()))
+                await asyncio.to_thread(fragile.start)
+
+    assert isinstance(taken.result(), Token)
+    assert [1] == recorded.result()
 
 
 @pytest.mark.timeout(60)

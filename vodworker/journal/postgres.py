@@ -248,7 +248,13 @@ async def open_postgres(
     async with AsyncExitStack() as stack:
         # Tokens have a connection of their own: all replicas take those of PullEvent all the time, one after the other,
         # and whatever stands in one group with such a taking would wait with it.
-        servers = [Server(address, patient=patient, random=random, now=now) for _ in range(2)]
+        servers: list[Server] = []
+
+        def back() -> None:
+            for server in servers:  # else one might sleep on in its pause, while the other says that all is well
+                server.look()
+
+        servers += [Server(address, patient=patient, random=random, back=back, now=now) for _ in range(2)]
         journal, tokens = map(Thread, servers)
         for thread, server in zip((journal, tokens), servers, strict=True):
             stack.push_async_callback(thread.close)

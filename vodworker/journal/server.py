@@ -127,7 +127,8 @@ class Address:
 class Server:
     """A journal's database, not connected at first. While it is away a `patient` one waits, others fail.
 
-    random: a number in [0, 1), for the pauses between tries. now: replaces the database's clock.
+    random: a number in [0, 1), for the pauses between tries. back: is called when it was away and is back, in the
+    server's thread. now: replaces the database's clock.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Server:
         *,
         patient: bool,
         random: Callable[[], float],
+        back: Callable[[], None] = lambda: None,
         now: Callable[[], float] | None = None,
         migrations: Sequence[Sequence[str]] = MIGRATIONS,
     ) -> None:
@@ -143,11 +145,13 @@ class Server:
         self._address = address
         self._patient = patient
         self._random = random
+        self._back = back
         self._now = now
         self._migrations = migrations
         self._begun = BEGIN.format(schema=address.schema)
         self._connection: Connection | None = None
-        self._hurry = threading.Event()
+        self._hurried = False
+        self._news = threading.Event()
         self._failures = 0
         self._lost = 0.0
 
@@ -163,7 +167,12 @@ class Server:
 
     def hurry(self) -> None:
         """Wait for an absent database no longer. May be called from another thread."""
-        self._hurry.set()
+        self._hurried = True
+        self._news.set()
+
+    def look(self) -> None:
+        """Try an absent database at once: it may be back. May be called from another thread."""
+        self._news.set()
 
     def close(self) -> None:
         """End the connection, in whatever state it is."""
@@ -224,6 +233,7 @@ class Server:
         if self._failures:
             log.info("journal.back", journal=self.path, outage=round(perf_counter() - self._lost, 1))
             self._failures = 0
+            self._back()
         return written
 
     def _was_written(self, transaction: Transaction, error: psycopg.Error) -> bool:
@@ -256,13 +266,14 @@ class Server:
 
     def _wait(self, error: Exception) -> None:
         """Wait a while for it to come back, longer each time. Raises the error when nobody is to wait."""
-        if not self._patient or self._hurry.is_set():
+        if not self._patient or self._hurried:
             raise error
         self._lost = self._lost if self._failures else perf_counter()
         self._failures += 1
         after = backoff(self._failures, self._random, first=FIRST_PAUSE, most=LONGEST_PAUSE)
         log.error("journal.lost", journal=self.path, error=said(error), failures=self._failures, after=round(after, 1))
-        self._hurry.wait(after)
+        self._news.wait(after)
+        self._news.clear()
 
     def _give_up(self, error: Exception) -> None:
         """End what has begun."""
