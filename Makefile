@@ -11,7 +11,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lint types more-types shell shape shipped docs bench lock clean
+.PHONY: help demo test check format lint types more-types shell shape shipped pages docs bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -23,7 +23,7 @@ test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with bran
 	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term || \
 	  { echo "What failed beside the others must pass alone:"; $(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
-check: format lint types more-types shell shape shipped  ## What can be judged without running the program (all of it: make -k check)
+check: format lint types more-types shell shape shipped pages  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
 
 format: $(VENV)/dev.stamp
@@ -47,6 +47,9 @@ shape: $(VENV)/dev.stamp
 shipped: $(VENV)/dev.stamp
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/pytest --quiet tests/test_deploy.py
+
+pages: $(VENV)/dev.stamp  ## The documentation as a site, build/site/index.html; a link that leads nowhere stops it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
 	$(BIN)/python -c 'from vodworker.api import ACTIONS; from vodworker.api.describe import page; print(page(ACTIONS), end="")' > docs/actions.md

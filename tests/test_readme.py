@@ -251,6 +251,12 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [] == [target for target in targets if not (document.parent / target).exists()]
 
 
+@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_site_is_whole(document: Path) -> None:
+    """A page of the site links to pages of the site only: the rest of the repository is not there."""
+    assert [] == re.findall(r"\]\((\.\./[^)]*)\)", document.read_text(encoding="utf-8"))
+
+
 SAMPLE = '''
 ```python
 print("hello")

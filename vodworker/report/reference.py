@@ -8,7 +8,7 @@ from vodworker.log import FIELDS, LOG_EVENTS
 HEAD = """\
 # The log
 
-Written from the table in [`vodworker/log.py`](../vodworker/log.py) by `make docs`; a test holds the two together, and
+Written from the table in `vodworker/log.py` by `make docs`; a test holds the two together, and
 the code to the table. Names and fields are an interface: they change as settings do, and the changelog tells.
 
 Each line is one JSON object on stdout: `time` (UTC, to the millisecond), `level`, `event`, and facts. What is logged
