@@ -625,7 +625,7 @@ async def test_forgotten_events_take_their_calls_along(store: Store, clock: Cloc
     clock.advance(1)
     await store.sweep(keep=0)
 
-    assert (None, Recorded(None, 1.0, 1.0)) == (
+    assert (None, Recorded("A", None, 1.0, 1.0)) == (
         await store.find(first, identity="x"),
         await store.find(second, identity="x"),
     )
@@ -744,7 +744,7 @@ async def test_a_call_is_noted_before_it_is_made(store: Store) -> None:
     before = await store.find(entry, identity="x")
     await store.intend(entry, action="ProcessFile", identity="x", request=b"{}")
 
-    assert (None, Recorded(reply=None, age=0.0, quiet=0.0)) == (before, await store.find(entry, identity="x"))
+    assert (None, Recorded("ProcessFile", None, age=0.0, quiet=0.0)) == (before, await store.find(entry, identity="x"))
 
 
 async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> None:
@@ -758,7 +758,7 @@ async def test_a_reply_is_found_by_later_runs(place: Place, clock: Clock) -> Non
     async with place.open() as store:
         found = await store.find(await claim_one(store), identity="x")
 
-    assert Recorded(reply=b'{"vodTaskId":"1"}', age=60.0, quiet=60.0) == found
+    assert Recorded("ProcessFile", b'{"vodTaskId":"1"}', age=60.0, quiet=60.0) == found
 
 
 async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
@@ -769,7 +769,7 @@ async def test_noting_a_call_again_changes_nothing(store: Store) -> None:
     await store.replied(entry, identity="x", reply=b"2")
     await store.intend(entry, action="A", identity="x", request=b"3")
 
-    assert Recorded(reply=b"2", age=0.0, quiet=0.0) == await store.find(entry, identity="x")
+    assert Recorded("A", reply=b"2", age=0.0, quiet=0.0) == await store.find(entry, identity="x")
 
 
 async def test_a_stale_holder_notes_nothing(store: Store, clock: Clock) -> None:
@@ -795,7 +795,7 @@ async def test_a_withdrawn_call_was_never_noted(store: Store) -> None:
     after = await store.find(entry, identity="x")
     await store.intend(entry, action="A", identity="x", request=b"1")
 
-    assert (None, Recorded(reply=None, age=0.0, quiet=0.0)) == (after, await store.find(entry, identity="x"))
+    assert (None, Recorded("A", reply=None, age=0.0, quiet=0.0)) == (after, await store.find(entry, identity="x"))
 
 
 async def test_a_call_knows_its_age(store: Store, clock: Clock) -> None:
@@ -807,7 +807,7 @@ async def test_a_call_knows_its_age(store: Store, clock: Clock) -> None:
     await store.intend(entry, action="A", identity="x", request=b"1")
     clock.advance(5)
 
-    assert Recorded(reply=None, age=10.0, quiet=5.0) == await store.find(entry, identity="x")
+    assert Recorded("A", reply=None, age=10.0, quiet=5.0) == await store.find(entry, identity="x")
 
 
 async def test_a_task_belongs_to_the_call_that_started_it(store: Store) -> None:
@@ -823,6 +823,67 @@ async def test_a_task_belongs_to_the_call_that_started_it(store: Store) -> None:
     assert Standing(frozenset({"task-1"}), 2) == await store.standing("A", ["task-1", "task-2"])
 
 
+async def test_an_ended_entry_leaves_no_doubts(store: Store) -> None:
+    """A call without a reply counts while its entry is open: of a dead or discarded one, an operator has seen to it."""
+    await record(store, *map(arrival, "abc"))
+    entries = await claim(store)
+    for entry in entries:
+        await store.intend(entry, action="A", identity="x", request=b"1")
+    before = await store.standing("A", [])
+    await store.settle(entries[0], Dead("in doubt"))
+    await store.settle(entries[1], Dead("in doubt"))
+    await store.discard([entries[1].id], why="seen to")
+
+    assert (3, 1) == (before.doubtful, (await store.standing("A", [])).doubtful)
+
+
+async def test_a_found_task_has_one_finder(store: Store) -> None:
+    """Of two calls in doubt that find the same task one has it; the other is told so, and stays in doubt."""
+    await record(store, arrival("a"), arrival("b"))
+    first, second = await claim(store)
+    for entry in (first, second):
+        await store.intend(entry, action="A", identity="x", request=b"1")
+    told = [
+        await store.replied(entry, identity="x", reply=b"{}", task="task-1", ends_in="E", found=True)
+        for entry in (first, second, first)
+    ]
+    ended = [await store.find(entry, identity="x") for entry in (first, second)]
+
+    assert [True, False, False] == told
+    assert [b"{}", None] == [call.reply for call in ended if call]
+    assert Origin(first.event_id, "h", "A") == await store.origin("task-1")
+
+
+async def test_a_reply_is_better_than_a_find(store: Store) -> None:
+    """Who finds a task for a call that has been answered meanwhile changes nothing, and is told so."""
+    await record(store, arrival("a"))
+    entry = await claim_one(store)
+    await store.intend(entry, action="A", identity="x", request=b"1")
+    heard = await store.replied(entry, identity="x", reply=b"heard", task="task-1", ends_in="E")
+    found = await store.replied(entry, identity="x", reply=b"found", task="task-2", ends_in="E", found=True)
+    call = await store.find(entry, identity="x")
+
+    assert (True, False, b"heard") == (heard, found, call and call.reply)
+    assert await store.origin("task-2") is None
+
+
+async def test_a_stale_holder_withdraws_nothing(store: Store, clock: Clock) -> None:
+    """The note of a call belongs to who has the entry now, and a reply is never withdrawn."""
+    await record(store, arrival("a"))
+    stale = await claim_one(store, lease=60)
+    await store.intend(stale, action="A", identity="x", request=b"1")
+    clock.advance(60)
+    entry = await claim_one(store)
+    await store.withdraw(stale, identity="x")
+    noted = await store.find(entry, identity="x")
+    await store.replied(entry, identity="x", reply=b"{}")
+    await store.withdraw(entry, identity="x")
+    kept = await store.find(entry, identity="x")
+
+    assert (None, b"{}") == (noted and noted.reply, kept and kept.reply)
+    assert noted
+
+
 async def test_a_redriven_entry_forgets_its_doubts(store: Store) -> None:
     """Who redrives a dead entry has looked: its calls in doubt may be sent again, the others are still replayed."""
     await record(store, arrival("a"))
@@ -834,7 +895,7 @@ async def test_a_redriven_entry_forgets_its_doubts(store: Store) -> None:
     await store.redrive([entry.id])
 
     assert await store.find(entry, identity="doubtful") is None
-    assert Recorded(reply=b"{}", age=0.0, quiet=0.0) == await store.find(entry, identity="sure")
+    assert Recorded("A", reply=b"{}", age=0.0, quiet=0.0) == await store.find(entry, identity="sure")
 
 
 async def test_calls_belong_to_one_entry_and_one_identity(store: Store) -> None:

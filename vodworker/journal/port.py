@@ -168,6 +168,7 @@ class Recorded:
     age: seconds since it was first about to be sent. quiet: seconds since it was so for the last time.
     """
 
+    action: str
     reply: bytes | None
     age: float
     quiet: float
@@ -175,7 +176,10 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who else may have a claim. claimed: tasks that recorded calls started. doubtful: calls without a reply."""
+    """Who else may have a claim. claimed: tasks that recorded calls started. doubtful: calls that may have started one.
+
+    Those are calls without a reply, of entries that have not ended: of the others, operators have seen to it.
+    """
 
     claimed: frozenset[str]
     doubtful: int
@@ -198,16 +202,23 @@ class Calls(Protocol):
         """
         ...
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
+    async def replied(
+        self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "", found: bool = False
+    ) -> bool:
         """Note the reply; from now on `find` returns it.
 
         A task that the call started is followed from now on, until an event of the type `ends_in` tells its end; one
         that is run again is expected anew.
+        found: the service was asked for the task, and nobody saw the reply. Then False, and nothing is noted, when the
+        task belongs to a recorded call, or this call has its reply by now.
         """
         ...
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
-        """The service refused the call, or it was never sent: it had no effect, and the note is removed."""
+        """The service refused the call, or it was never sent: it had no effect, and the note is removed.
+
+        Nothing is removed when the entry is another's by now, who may have sent the call again, nor where a reply is.
+        """
         ...
 
     async def standing(self, action: str, tasks: Sequence[str]) -> Standing:

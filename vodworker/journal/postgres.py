@@ -168,7 +168,7 @@ INSERT INTO tokens (id, action, taken, back) VALUES (%s, %s, %s, %s) ON CONFLICT
 DROP_OUT = "DELETE FROM tokens WHERE id = %s"
 
 # calls
-FIND_CALL = "SELECT reply, %s - made, %s - sent FROM calls WHERE entry = %s AND digest = %s"
+FIND_CALL = "SELECT action, reply, %s - made, %s - sent FROM calls WHERE entry = %s AND digest = %s"
 IS_HELD = (
     "SELECT id FROM entries WHERE id = %s AND fence = %s AND state = 'running' FOR SHARE"  # no claim comes between
 )
@@ -177,9 +177,13 @@ INSERT INTO calls (entry, digest, identity, action, request, made, sent) VALUES 
 ON CONFLICT (entry, digest) DO UPDATE SET sent = excluded.sent WHERE calls.reply IS NULL
 """
 KEEP_REPLY = "UPDATE calls SET reply = %s, task = %s, replied = %s WHERE entry = %s AND digest = %s"
-DROP_CALL = "DELETE FROM calls WHERE entry = %s AND digest = %s"
+KEEP_FOUND = f"{KEEP_REPLY} AND reply IS NULL AND NOT EXISTS (SELECT FROM calls WHERE task = %s)"
+DROP_CALL = "DELETE FROM calls WHERE entry = %s AND digest = %s AND reply IS NULL"
 FIND_TASKS = "SELECT task FROM calls WHERE task = ANY (%s)"
-COUNT_DOUBTFUL = "SELECT count(*) FROM calls WHERE action = %s AND reply IS NULL"
+COUNT_DOUBTFUL = """
+SELECT count(*) FROM calls JOIN entries ON entries.id = entry
+WHERE action = %s AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
+"""
 DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = %s AND reply IS NULL"
 
 # the desk
@@ -379,26 +383,35 @@ class PostgresStore:
         """See `Calls`."""
 
         def work(db: Session, now: float) -> bool:
-            held = bool(db.rows(IS_HELD, entry.id, entry.fence))
+            held = _held(db, entry)
             if held:
                 db.do(ADD_CALL, entry.id, digest(identity), writable(identity), action, request, now, now)
             return held
 
         return await self._ask(work)
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
+    async def replied(
+        self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "", found: bool = False
+    ) -> bool:
         """See `Calls`."""
 
-        def work(db: Session, now: float) -> None:
-            db.do(KEEP_REPLY, reply, writable(task) or None, now, entry.id, digest(identity))
-            if task:
+        def work(db: Session, now: float) -> bool:
+            row = (reply, writable(task) or None, now, entry.id, digest(identity))
+            kept = db.do(KEEP_FOUND, *row, row[1]) if found else db.do(KEEP_REPLY, *row)
+            if task and kept:
                 tasks.follow(db, now, writable(task), entry, ends_in)
+            return kept > 0
 
-        await self._ask(Locked(locks_of([task]), work))
+        return await self._ask(Locked(locks_of([task]), work))
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
-        await self._ask(lambda db, _: db.do(DROP_CALL, entry.id, digest(identity)))
+
+        def work(db: Session, _: float) -> None:
+            if _held(db, entry):
+                db.do(DROP_CALL, entry.id, digest(identity))
+
+        await self._ask(work)
 
     async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
         """See `Calls`."""
@@ -609,6 +622,10 @@ def _giving(token: Token | float, *, rest: float) -> Work[None]:
                 db.do(DROP_OUT, token.id)
 
     return Locked(frozenset({lock_of(token.action)} if isinstance(token, Token) else ()), work)
+
+
+def _held(db: Session, entry: Entry) -> bool:
+    return bool(db.rows(IS_HELD, entry.id, entry.fence))
 
 
 def _counts(db: Session, _now: float) -> dict[str, int]:

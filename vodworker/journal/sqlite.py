@@ -120,16 +120,20 @@ INSERT INTO tokens (id, action, taken, back) VALUES (?, ?, ?, ?) ON CONFLICT (id
 DROP_OUT = "DELETE FROM tokens WHERE id = ?"
 
 # calls
-FIND_CALL = "SELECT reply, ? - made, ? - sent FROM calls WHERE entry = ? AND identity = ?"
+FIND_CALL = "SELECT action, reply, ? - made, ? - sent FROM calls WHERE entry = ? AND identity = ?"
 IS_HELD = "SELECT 1 FROM entries WHERE id = ? AND fence = ? AND state = 'running'"
 ADD_CALL = """
 INSERT INTO calls (entry, identity, action, request, made, sent) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (entry, identity) DO UPDATE SET sent = excluded.sent WHERE reply IS NULL
 """
 KEEP_REPLY = "UPDATE calls SET reply = ?, task = ?, replied = ? WHERE entry = ? AND identity = ?"
-DROP_CALL = "DELETE FROM calls WHERE entry = ? AND identity = ?"
+KEEP_FOUND = f"{KEEP_REPLY} AND reply IS NULL AND NOT EXISTS (SELECT 1 FROM calls WHERE task = ?)"
+DROP_CALL = "DELETE FROM calls WHERE entry = ? AND identity = ? AND reply IS NULL"
 FIND_TASK = "SELECT 1 FROM calls WHERE task = ?"
-COUNT_DOUBTFUL = "SELECT count(*) FROM calls WHERE action = ? AND reply IS NULL"
+COUNT_DOUBTFUL = """
+SELECT count(*) FROM calls CROSS JOIN entries ON entries.id = entry
+WHERE action = ? AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
+"""
 DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = ? AND reply IS NULL"
 
 # the desk
@@ -304,26 +308,35 @@ class SqliteStore:
         """See `Calls`."""
 
         def work(db: Connection, now: float) -> bool:
-            held = db.execute(IS_HELD, (entry.id, entry.fence)).fetchone() is not None
+            held = _held(db, entry)
             if held:
                 _write(db, ADD_CALL, (entry.id, _text(identity), action, request, now, now))
             return held
 
         return await self._ask(work)
 
-    async def replied(self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "") -> None:
+    async def replied(
+        self, entry: Entry, *, identity: str, reply: bytes, task: str = "", ends_in: str = "", found: bool = False
+    ) -> bool:
         """See `Calls`."""
 
-        def work(db: Connection, now: float) -> None:
-            _write(db, KEEP_REPLY, (reply, _text(task) or None, now, entry.id, _text(identity)))
-            if task:
+        def work(db: Connection, now: float) -> bool:
+            row = (reply, _text(task) or None, now, entry.id, _text(identity))
+            kept = db.execute(KEEP_FOUND, (*row, row[1])) if found else db.execute(KEEP_REPLY, row)
+            if task and kept.rowcount:
                 tasks.follow(db, now, _text(task), entry, ends_in)
+            return kept.rowcount > 0
 
-        await self._ask(work)
+        return await self._ask(work)
 
     async def withdraw(self, entry: Entry, *, identity: str) -> None:
         """See `Calls`."""
-        await self._ask(lambda db, _: _write(db, DROP_CALL, (entry.id, _text(identity))))
+
+        def work(db: Connection, _: float) -> None:
+            if _held(db, entry):
+                _write(db, DROP_CALL, (entry.id, _text(identity)))
+
+        await self._ask(work)
 
     async def standing(self, action: str, tasks: Sequence[str]) -> Standing:
         """See `Calls`."""
@@ -528,6 +541,10 @@ def _giving(token: Token | float, *, rest: float) -> Work[None]:
                 db.execute(DROP_OUT, (token.id,))
 
     return work
+
+
+def _held(db: Connection, entry: Entry) -> bool:
+    return db.execute(IS_HELD, (entry.id, entry.fence)).fetchone() is not None
 
 
 def _adopt(db: Connection, now: float) -> int:
