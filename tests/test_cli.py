@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from vodworker.api import ACTIONS, ConcatVideo, CreateVodTags, DeleteVodFile, ModifyVodInfo, SourceFile
 from vodworker.api.bounds import Priority
-from vodworker.cli import cli
+from vodworker.cli import COMMANDS, cli
 from vodworker.cli.declared import parsed
 from vodworker.cli.manners import failures
 from vodworker.cli.shown import span
@@ -74,15 +74,15 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
 
     assert 0 == result.exit_code
     listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
-    assert list(cli.commands) == [name for name, _ in listed]
+    assert list(COMMANDS) == [name for name, _ in listed]
     assert {"run", "demo", "check", "health", "emulator", "call", "upload", "events", "tasks", "explain"} <= set(
-        cli.commands
+        COMMANDS
     )
     assert [] == [line for _, line in listed if line.endswith("...")]
     assert "78 wrong settings" in result.output
 
 
-@pytest.mark.parametrize("name", [*cli.commands, "events list", "events show", "events redrive", "events discard"])
+@pytest.mark.parametrize("name", [*COMMANDS, "events list", "events show", "events redrive", "events discard"])
 def test_help_shows_an_example(shell: Shell, name: str) -> None:
     """Each command's help ends with an example of its use."""
     result = shell(*name.split(), "--help")
@@ -96,7 +96,7 @@ def test_wrong_command_line_is_2(shell: Shell) -> None:
     result = shell("rn")
 
     assert 2 == result.exit_code
-    assert "run" in result.stderr
+    assert "rn is not a command; did you mean run?" in result.stderr
 
 
 @pytest.mark.process
@@ -106,6 +106,23 @@ def test_module_is_the_command() -> None:
     version = subprocess.check_output([sys.executable, "-m", "vodworker", "--version"], text=True)
 
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
+
+
+STARTED = """
+import sys, vodworker.cli.run
+from vodworker.api import ACTIONS
+print(*(name for name in sys.modules if name in ("vodworker.emulator", "vodworker.demo", "vodworker.report")))
+print(*(name for name, action in ACTIONS.items() if action.__pydantic_complete__))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+def test_the_daemon_loads_only_what_it_runs() -> None:
+    """A start waits neither for other commands nor for the models of actions that nobody has called."""
+    loaded = subprocess.check_output([sys.executable, "-c", STARTED], text=True)
+
+    assert "\n\n" == loaded
 
 
 def test_groups_of_our_errors_end_as_one() -> None:
