@@ -153,9 +153,9 @@ async def test_probes_tell_that_the_cloud_is_away(tmp_path: Path) -> None:
 
 
 async def test_probes_tell_that_the_journal_is_away(tmp_path: Path) -> None:
-    """/readyz is 503 within 15 s of losing the database, and says why, and 200 when it is back; /healthz stays 200."""
+    """A daemon without its database lives, is not ready within 15 s, says why, and pulls nothing until it is back."""
     with cluster() as server:
-        async with site(tmp_path) as (_, place):
+        async with site(tmp_path) as (emulator, place):
             place.handler("pass")
             place.set(f"[http]\nlisten = '127.0.0.1:0'\n[journal]\nurl = '{server.url()}'")
             async with place.daemon() as daemon, probing(daemon) as probes:
@@ -163,15 +163,20 @@ async def test_probes_tell_that_the_journal_is_away(tmp_path: Path) -> None:
                 server.stop(signal.SIGQUIT)
                 lost, why = await probes.until("/readyz", 503)
                 healthy = await probes.ask("/healthz")
+                pulls = emulator.audit.arrivals("PullEvent")
+                emulator.emit(upload(1))
                 _, metrics = await probes.ask("/metrics")
+                pulls_meanwhile = emulator.audit.arrivals("PullEvent") - pulls
                 server.start()
                 await probes.until("/readyz", 200)
+                await daemon.said("event.confirmed")
                 code, _ = await daemon.stopped()
 
     assert lost < IN_TIME
     assert "the journal has not answered for" in why
     assert 200 == healthy[0]
     assert "vodworker_journal_answers 0.0" in metrics
+    assert (0, 1) == (pulls_meanwhile, emulator.audit.confirmations)
     assert 0 == code
 
 
