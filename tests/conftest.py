@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests import postgresql
 
+pytest_plugins = ["pytest_vodworker"]  # as its entry point would, and also where that is not installed anew
+
 # No deadline: two busy cores make a slow example out of any example; a test that hangs is ended by its own ten seconds.
 settings.register_profile("gate", max_examples=100, deadline=None, print_blob=True)
 settings.load_profile("gate")

@@ -99,6 +99,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {  # (file, rule): why it may; one that
     ("vodworker/cloud/queue.py", "sleep"): "waits until the oldest call leaves the window: only the time says when",
     ("vodworker/cloud/ledger.py", "sleep"): "a call may still be on its way, and a task tells nothing before it begins",
     ("vodworker/cloud/carrier.py", "sleep"): "waits out a backoff before the same part again",
+    ("vodworker/testing/world.py", "sleep"): "lets virtual time pass",
     ("vodworker/emulator/door.py", "sleep"): "a fault that was asked for: a call or its reply that is late",
     ("vodworker/worker/follow.py", "sleep"): "looks for overdue tasks at intervals: only the time says when",
     ("vodworker/watch/pulse.py", "sleep"): "measures how late the loop wakes",

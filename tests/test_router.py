@@ -439,6 +439,7 @@ async def test_thread_that_hangs_is_left_behind() -> None:
     @on(Event)
     def hangs(event: Event, ctx: Context) -> Outcome:
         release.wait()
+        assert ctx.loop
         ctx.loop.call_soon_threadsafe(finished.set)
         ended.set()
         return Done()

@@ -71,7 +71,7 @@ class Context:
     attempt: int
     options: Mapping[str, Any]
     deadline: Deadline
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None  # None: none runs; then each `wait` runs one
     origin: Origin | None = None
 
     def wait(self, call: Coroutine[Any, Any, T]) -> T:
@@ -80,6 +80,8 @@ class Context:
             asyncio.get_running_loop()
             call.close()
             raise TypeError("ctx.wait(…) is for plain `def` handlers; in an `async def` write await")
+        if self.loop is None:
+            return asyncio.run(call)
         return asyncio.run_coroutine_threadsafe(call, self.loop).result()
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Stage
+from handlers.follow_procedure import follow_procedure
 from vodworker import Done, Reject, Retry
 from vodworker.api import GetTaskInfo, RedoTask, TaskInfo
 from vodworker.codes import explain
 from vodworker.events import ProcedureStateChanged
-from vodworker.testing import Recorder
+from vodworker.testing import Recorder, run
 
 
 def ended(*tasks: dict[str, Any], status: str = "FINISH", **more: Any) -> ProcedureStateChanged:
@@ -49,14 +49,12 @@ def service(
     return Recorder({GetTaskInfo: TaskInfo.model_validate({"status": status, **times, "data": data})})
 
 
-async def test_each_task_is_told(stage: Stage) -> None:
+def test_each_task_is_told() -> None:
     """The log has a line for each task that ended: what was asked, and what was made of it or why nothing was."""
     unknown = {"taskType": "Dubbing", "status": "SUCCESS", "input": {"voice": "low"}}
-    outcome = await stage.run(
-        "follow_procedure", ended(version(210), ILL, version(240, "PROCESSING"), unknown, status="PROCESSING")
-    )
+    ran = run(follow_procedure, ended(version(210), ILL, version(240, "PROCESSING"), unknown, status="PROCESSING"))
 
-    assert Done() == outcome
+    assert Done() == ran.outcome
     assert [
         {
             "level": "info",
@@ -84,8 +82,8 @@ async def test_each_task_is_told(stage: Stage) -> None:
             "asked": {"voice": "low"},
             "made": {},
         },
-    ] == stage.told
-    assert [] == stage.vod.calls
+    ] == ran.told
+    assert [] == ran.vod.calls
 
 
 @pytest.mark.parametrize(
@@ -97,9 +95,9 @@ async def test_each_task_is_told(stage: Stage) -> None:
         ended({"taskType": "Transcode", "status": "SUCCESS"}, errCode=1000),
     ],
 )
-async def test_success_is_done(stage: Stage, event: ProcedureStateChanged) -> None:
+def test_success_is_done(event: ProcedureStateChanged) -> None:
     """A procedure in which no task failed is done, whatever its own code: one is left out where it makes no sense."""
-    assert Done() == await stage.run("follow_procedure", event)
+    assert Done() == run(follow_procedure, event).outcome
 
 
 @pytest.mark.parametrize(
@@ -116,51 +114,53 @@ async def test_success_is_done(stage: Stage, event: ProcedureStateChanged) -> No
         (ended(ILL, vodTaskId=None), [("Transcode: system", 30010)]),
     ],
 )
-async def test_lasting_fault_is_rejected(
-    stage: Stage, event: ProcedureStateChanged, faults: list[tuple[str, int]]
-) -> None:
+def test_lasting_fault_is_rejected(event: ProcedureStateChanged, faults: list[tuple[str, int]]) -> None:
     """What trying again cannot mend is dead with the reasons; nothing is run again, not even beside an ill service."""
-    assert Reject("; ".join(said(*fault) for fault in faults)) == await stage.run("follow_procedure", event)
-    assert [] == stage.vod.calls
+    ran = run(follow_procedure, event)
+
+    assert Reject("; ".join(said(*fault) for fault in faults)) == ran.outcome
+    assert [] == ran.vod.calls
 
 
 @pytest.mark.parametrize("event", [ended(version(210), ILL), ended(errCode=30010, message="system")])
-async def test_ill_service_is_waited_for_and_asked_again(stage: Stage, event: ProcedureStateChanged) -> None:
+def test_ill_service_is_waited_for_and_asked_again(event: ProcedureStateChanged) -> None:
     """A fault of the service's own: wait as long as the procedure is old, then run it again."""
     vod = service(version(210), ILL)
 
-    first = await stage.run("follow_procedure", event, vod=vod)
+    first = run(follow_procedure, event, vod=vod).outcome
     assert isinstance(first, Retry)
     assert 300 == first.after
 
-    assert Done() == await stage.run("follow_procedure", event, vod=vod, attempt=2)
+    ran = run(follow_procedure, event, vod=vod, attempt=2)
+
+    assert Done() == ran.outcome
     asked = GetTaskInfo(vod_task_id="p1")
     assert [asked, asked, RedoTask(vod_task_id="p1")] == vod.calls
-    assert "procedure.redone" == stage.told[-1]["event"]
+    assert "procedure.redone" == ran.told[-1]["event"]
 
 
-async def test_another_try_is_not_another_run(stage: Stage) -> None:
+def test_another_try_is_not_another_run() -> None:
     """A handler that is run again after it ran the procedure again does not do so twice."""
     vod = service(ILL)
 
-    await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2)
-    await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=3)
+    run(follow_procedure, ended(ILL), vod=vod, attempt=2)
+    run(follow_procedure, ended(ILL), vod=vod, attempt=3)
 
     assert 1 == vod.calls.count(RedoTask(vod_task_id="p1"))
 
 
-async def test_quick_failure_is_not_hammered_at(stage: Stage) -> None:
+def test_quick_failure_is_not_hammered_at() -> None:
     """A procedure that failed at once is run again after ten seconds at the earliest."""
-    outcome = await stage.run("follow_procedure", ended(ILL), vod=service(ILL, finished=1000))
+    outcome = run(follow_procedure, ended(ILL), vod=service(ILL, finished=1000)).outcome
 
     assert isinstance(outcome, Retry)
     assert 10 == outcome.after
 
 
 @pytest.mark.parametrize("now", [service(status="PROCESSING"), service(version(220)), service()])
-async def test_old_news_is_done(stage: Stage, now: Recorder) -> None:
+def test_old_news_is_done(now: Recorder) -> None:
     """A procedure that runs again, or has ended well by now, is left alone."""
-    assert Done() == await stage.run("follow_procedure", ended(ILL), vod=now, attempt=2)
+    assert Done() == run(follow_procedure, ended(ILL), vod=now, attempt=2).outcome
     assert [GetTaskInfo(vod_task_id="p1")] == now.calls
 
 
@@ -174,25 +174,25 @@ async def test_old_news_is_done(stage: Stage, now: Recorder) -> None:
         (service(ILL, created=0), {}, "21600"),
     ],
 )
-async def test_running_again_has_an_end(stage: Stage, vod: Recorder, options: dict[str, Any], age: str) -> None:
+def test_running_again_has_an_end(vod: Recorder, options: dict[str, Any], age: str) -> None:
     """A procedure that is older than redo_for, or of unknown age, is not run again."""
-    outcome = await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2, **options)
+    outcome = run(follow_procedure, ended(ILL), vod=vod, attempt=2, options=options).outcome
 
     expected = f"{said('Transcode: system', 30010)}; not run again, since the first try was {age} s ago"
     assert Reject(expected) == outcome
     assert [GetTaskInfo(vod_task_id="p1")] == vod.calls
 
 
-async def test_runs_are_few(stage: Stage) -> None:
+def test_runs_are_few() -> None:
     """A procedure that fails for ever after a minute's work is run about ten times in the six hours, not hundreds."""
     age, runs = 60.0, 0
     while True:
         vod = service(ILL, finished=1000 + int(age))
-        outcome = await stage.run("follow_procedure", ended(ILL), vod=vod)
+        outcome = run(follow_procedure, ended(ILL), vod=vod).outcome
         if not isinstance(outcome, Retry):
             break
         assert outcome.after is not None
-        await stage.run("follow_procedure", ended(ILL), vod=vod, attempt=2)
+        run(follow_procedure, ended(ILL), vod=vod, attempt=2)
         runs += 1
         age += outcome.after + 60.0
 

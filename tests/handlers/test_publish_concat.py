@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Stage
+from handlers.publish_concat import publish_concat
 from vodworker import Done, Reject
 from vodworker.api import CreateVodTags, ModifyVodInfo
 from vodworker.codes import explain
 from vodworker.errors import InvalidCall
 from vodworker.events import ConcatComplete
+from vodworker.testing import Recorder, run
 
 MP4 = {"fileType": "mp4", "status": 0, "message": "", "fileId": "f1", "fileUrl": "http://host/f0.mp4"}
 HLS = {"fileType": "m3u8", "status": 0, "message": "", "fileId": "f2", "fileUrl": "http://host/f0.m3u8"}
@@ -23,36 +24,36 @@ def joined(*files: dict[str, Any], **more: Any) -> ConcatComplete:
     return ConcatComplete.model_validate({"vodTaskId": "Concat-1", "fileInfo": list(files), **more})
 
 
-async def test_joined_file_is_published(stage: Stage) -> None:
+def test_joined_file_is_published() -> None:
     """The file gets the name, the class and the tags of the options."""
-    outcome = await stage.run("publish_concat", joined(MP4), name="best of {task}", class_id=12, tags=["joined"])
+    ran = run(publish_concat, joined(MP4), options={"name": "best of {task}", "class_id": 12, "tags": ["joined"]})
 
-    assert Done() == outcome
+    assert Done() == ran.outcome
     assert [
         ModifyVodInfo(file_id="f1", file_name="best of Concat-1", class_id=12),
         CreateVodTags(file_id="f1", tags=["joined"]),
-    ] == stage.vod.calls
-    assert [("concat.published", "f1")] == [(line["event"], line["file_id"]) for line in stage.told]
+    ] == ran.vod.calls
+    assert [("concat.published", "f1")] == [(line["event"], line["file_id"]) for line in ran.told]
 
 
-async def test_name_can_tell_the_day(stage: Stage) -> None:
+def test_name_can_tell_the_day() -> None:
     """{date} is the day on which the event is handled, in any form that dates have."""
     before = datetime.now(UTC).astimezone()
-    await stage.run("publish_concat", joined(MP4), name="{date} {date:%d.%m.%y}")
+    ran = run(publish_concat, joined(MP4), options={"name": "{date} {date:%d.%m.%y}"})
     after = datetime.now(UTC).astimezone()
 
     names = [f"{day:%Y-%m-%d} {day:%d.%m.%y}" for day in (before, after)]
-    assert [stage.vod.calls] in [[[ModifyVodInfo(file_id="f1", file_name=name)]] for name in names]
+    assert [ran.vod.calls] in [[[ModifyVodInfo(file_id="f1", file_name=name)]] for name in names]
 
 
-async def test_each_output_is_published(stage: Stage) -> None:
+def test_each_output_is_published() -> None:
     """A join that made several files has each published under its own name."""
-    await stage.run("publish_concat", joined(HLS, MP4), name="{type}")
+    ran = run(publish_concat, joined(HLS, MP4), options={"name": "{type}"})
 
     assert [
         ModifyVodInfo(file_id="f2", file_name="m3u8"),
         ModifyVodInfo(file_id="f1", file_name="mp4"),
-    ] == stage.vod.calls
+    ] == ran.vod.calls
 
 
 @pytest.mark.parametrize(
@@ -63,10 +64,12 @@ async def test_each_output_is_published(stage: Stage) -> None:
         ({"tags": ["a"]}, [CreateVodTags(file_id="f1", tags=["a"])]),
     ],
 )
-async def test_only_what_is_given_is_set(stage: Stage, options: dict[str, Any], expected: list[Any]) -> None:
+def test_only_what_is_given_is_set(options: dict[str, Any], expected: list[Any]) -> None:
     """What the options do not name stays as it is, without a call."""
-    assert Done() == await stage.run("publish_concat", joined(MP4), **options)
-    assert expected == stage.vod.calls
+    ran = run(publish_concat, joined(MP4), options=options)
+
+    assert Done() == ran.outcome
+    assert expected == ran.vod.calls
 
 
 @pytest.mark.parametrize(
@@ -82,26 +85,27 @@ async def test_only_what_is_given_is_set(stage: Stage, options: dict[str, Any], 
         (joined(status=-47301, message="sizes differ"), "sizes differ (code -47301)"),
     ],
 )
-async def test_failed_join_is_rejected(stage: Stage, event: ConcatComplete, why: str) -> None:
+def test_failed_join_is_rejected(event: ConcatComplete, why: str) -> None:
     """A join that made nothing is dead with what the service said."""
-    assert Reject(why) == await stage.run("publish_concat", event, tags=["joined"])
-    assert [] == stage.vod.calls
+    ran = run(publish_concat, event, options={"tags": ["joined"]})
+
+    assert Reject(why) == ran.outcome
+    assert [] == ran.vod.calls
 
 
-async def test_half_a_join_is_published_and_told(stage: Stage) -> None:
+def test_half_a_join_is_published_and_told() -> None:
     """What was made is published, although something else failed and the event is dead for it."""
-    outcome = await stage.run("publish_concat", joined(FAILED, MP4), tags=["joined"])
+    ran = run(publish_concat, joined(FAILED, MP4), options={"tags": ["joined"]})
 
-    assert Reject(f"m3u8: {UNKNOWN} (code 4)") == outcome
-    assert [CreateVodTags(file_id="f1", tags=["joined"])] == stage.vod.calls
+    assert Reject(f"m3u8: {UNKNOWN} (code 4)") == ran.outcome
+    assert [CreateVodTags(file_id="f1", tags=["joined"])] == ran.vod.calls
 
 
-async def test_wrong_options_are_told(stage: Stage) -> None:
+def test_wrong_options_are_told(vod: Recorder) -> None:
     """A tag that the service would not take, or a name with an unknown word, fails the run and names itself."""
-    tag = await stage.run("publish_concat", joined(MP4), tags=["much too long"])
-    name = await stage.run("publish_concat", joined(MP4), name="{dat}")
+    with pytest.raises(InvalidCall, match=r"tags\.0"):
+        run(publish_concat, joined(MP4), vod=vod, options={"tags": ["much too long"]})
+    with pytest.raises(KeyError, match="dat"):
+        run(publish_concat, joined(MP4), vod=vod, options={"name": "{dat}"})
 
-    assert isinstance(tag, InvalidCall)
-    assert "tags.0" in str(tag)
-    assert "KeyError('dat')" == repr(name)
-    assert [] == stage.vod.calls
+    assert [] == vod.calls

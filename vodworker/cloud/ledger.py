@@ -31,15 +31,16 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class Deadline:
     """The time limit of one run of a handler, in seconds; the time that it waits for tokens does not count.
 
-    over: the run has ended; what it left behind, such as a thread that cannot be stopped, may call no more.
+    It begins where it is entered. over: the run has ended; what it left behind, such as a thread that cannot be
+    stopped, may call no more.
     """
+
+    _loop: asyncio.AbstractEventLoop  # that in which it is entered
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.over = False
-        self._loop = asyncio.get_running_loop()
-        self._clock = self._loop.time
-        self._timeout = asyncio.timeout(limit)
+        self._timeout = asyncio.Timeout(None)
         self._task: asyncio.Task[Any] | None = None
         self._waiting = 0
         self._since = 0.0
@@ -55,11 +56,13 @@ class Deadline:
     def left(self) -> float:
         """Seconds until the limit; not below 0. May be asked in a thread."""
         when = self._timeout.when()
-        return self._left if when is None else max(0.0, when - self._clock())
+        return self._left if when is None else max(0.0, when - self._loop.time())
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         await self._timeout.__aenter__()
+        self._timeout.reschedule(self._loop.time() + self.limit)
         return self
 
     async def __aexit__(
@@ -76,7 +79,7 @@ class Deadline:
         """The run waits for a token from here on."""
         if not self._waiting:
             self._left = self.left
-            self._since = self._clock()
+            self._since = self._loop.time()
             self._timeout.reschedule(None)
         self._waiting += 1
         self._consider()
@@ -85,7 +88,7 @@ class Deadline:
         """One wait is over; the clock goes on when it was the last."""
         self._waiting -= 1
         if not (self._waiting or self.over or self._timeout.expired()):
-            self._timeout.reschedule(self._clock() + self._left)
+            self._timeout.reschedule(self._loop.time() + self._left)
         self._consider()
 
     def calls(self, by: int) -> None:

@@ -1,24 +1,13 @@
-"""For tests of handlers, and our own: virtual time, a context, and a service that only takes notes."""
+"""Virtual time: a loop in which waiting takes none."""
 
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar, cast
-
-import structlog
-
-from vodworker.api.action import Action, Page, Reply
-from vodworker.cloud.client import Item, pages
-from vodworker.cloud.ledger import Deadline, OnDoubt
-from vodworker.errors import VodworkerError
-from vodworker.journal.port import Origin
-from vodworker.router import Caller, Context
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
-R = TypeVar("R", bound=Reply)
 T = TypeVar("T")
 
 LONGEST_JOB = 20.0  # seconds of real time for which a thread may stop the clock
@@ -108,81 +97,3 @@ def in_virtual_time(scenario: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P
             return runner.run(scenario(*args, **kwargs))
 
     return run
-
-
-class Recorder:
-    """A service that is nowhere: it notes what a handler submits, and answers as it is told to.
-
-    replies: a reply, or an error to be raised, for each type of action. An action without one is answered well and
-    with nothing in it, but for a task id where it starts a task. What is not safe to repeat and asked again under the
-    same `once` is answered as before and not noted again, as in a later run of a handler. No ceilings, no waiting.
-    """
-
-    def __init__(self, replies: Mapping[type[Action[Any]], Reply | VodworkerError] | None = None) -> None:
-        self.replies = dict(replies or {})
-        self.calls: list[Action[Reply]] = []
-        self._once: dict[str, Reply] = {}
-
-    def __repr__(self) -> str:
-        return f"<Recorder of {len(self.calls)} calls>"
-
-    async def call(
-        self,
-        action: Action[R],
-        *,
-        once: str | None = None,
-        on_doubt: OnDoubt = "reject",  # noqa: ARG002  # nothing is ever in doubt here
-    ) -> R:
-        """The reply to this action; raises the error when it is told to."""
-        once = None if action.safe else once
-        if once is not None and once in self._once:
-            return cast("R", self._once[once])  # the same name is the same action
-        self.calls.append(action)
-        reply = self.replies.get(type(action))
-        if isinstance(reply, VodworkerError):
-            raise reply
-        if reply is None:
-            starts = "vod_task_id" in action.reply.model_fields
-            reply = action.reply.model_validate({"vodTaskId": f"task-{len(self.calls)}"} if starts else {})
-        if once is not None:
-            self._once[once] = reply
-        return cast("R", reply)  # `replies` has the replies of its actions
-
-    def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
-        """The items of what `call` replies."""
-        return pages(self.call, action)
-
-
-def context(
-    vod: Caller | None = None,
-    *,
-    options: Mapping[str, Any] | None = None,
-    attempt: int = 1,
-    event_id: int = 1,
-    limit: float = 300.0,
-    told: list[dict[str, Any]] | None = None,
-    origin: Origin | None = None,
-) -> Context:
-    """What a handler is given beside the event. To be made while a loop runs.
-
-    vod: a `Recorder` of its own when it is None. limit: seconds that the run may take. told: gets a dict for each line
-    that the handler logs, with its `level` and `event`. origin: where the event's task is said to come from.
-    """
-    lines: list[dict[str, Any]] = [] if told is None else told
-
-    def note(_logger: object, level: str, facts: MutableMapping[str, Any]) -> str:
-        lines.append({"level": level, **facts})
-        raise structlog.DropEvent
-
-    return Context(
-        vod=Recorder() if vod is None else vod,
-        log=structlog.wrap_logger(
-            None, processors=[note], wrapper_class=structlog.make_filtering_bound_logger("debug")
-        ),
-        event_id=event_id,
-        attempt=attempt,
-        options=MappingProxyType(dict(options or {})),
-        deadline=Deadline(limit),
-        loop=asyncio.get_running_loop(),
-        origin=origin,
-    )
