@@ -92,7 +92,10 @@ def check_python(block: Block, folder: Path) -> None:
     if "@on(" in block.text:
         Router.load([path.parent])
     elif re.search(r"^(async )?def test_", block.text, re.MULTILINE):
-        run([sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", path], folder)
+        run(
+            [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-p", "pytest_vodworker", path],
+            folder,
+        )
     else:
         run([sys.executable, "-W", "error", path], folder)
 
