@@ -143,7 +143,8 @@ def test_wheel_is_whole(wheel: zipfile.ZipFile) -> None:
     source = {
         path.relative_to(ROOT).as_posix()
         for path in written()
-        if path.parts[len(ROOT.parts)] in {"vodworker", "handlers", "pytest_vodworker.py"} and "__pycache__" not in path.parts
+        if path.parts[len(ROOT.parts)] in {"vodworker", "handlers", "pytest_vodworker.py"}
+        and "__pycache__" not in path.parts
     }
     expected = {re.sub("^handlers/", "vodworker/_shipped/", name) for name in source}
 
