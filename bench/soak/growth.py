@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 SLACK = 1.15  # a last quarter this much above the second one is noise: the first quarter fills caches and windows
@@ -39,3 +40,13 @@ class Series:
 def differing(counts: Mapping[str, float], *, of: float) -> list[str]:
     """Which of these counts are not what they must be, in words."""
     return [f"{name}: {count:g} and not {of:g}" for name, count in counts.items() if count != of]
+
+
+def descriptors(process: int | str = "self") -> int:
+    """How many files a process has open."""
+    return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+
+
+def size(folder: Path) -> float:
+    """MB of the journal in this folder."""
+    return round(sum(file.stat().st_size for file in folder.glob("*.db*")) / 1e6, 2)

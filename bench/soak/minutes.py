@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.soak.growth import Series, differing
+from bench.soak.growth import Series, descriptors, differing, size
 from tests.daemons import Daemon, Site
 from vodworker.emulator import library
 from vodworker.emulator.server import Emulator
@@ -68,8 +68,8 @@ def _resources(process: int, folder: Path) -> dict[str, float]:
     return {
         "rss": round(int(told["VmRSS"].split()[0]) / KIB, 1),
         "threads": int(told["Threads"]),
-        "descriptors": sum(1 for _ in Path(f"/proc/{process}/fd").iterdir()),
-        "journal": round(sum(file.stat().st_size for file in folder.glob("vodworker.db*")) / 1e6, 2),
+        "descriptors": descriptors(process),
+        "journal": size(folder),
     }
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.soak.growth import Series, differing
-from tests.worker.conftest import World
+from bench.soak.growth import Series, descriptors, differing, size
 from vodworker import Context, Reject, Retry, on
 from vodworker.api import ProcessFile, Transcode
 from vodworker.emulator.faults import Code, Cut, Duplicate, Http, Latency, Lost, Plan, Reorder
@@ -18,14 +17,13 @@ from vodworker.emulator.settings import Settings
 from vodworker.events import FileDeleted, NewFileUpload, ProcedureStateChanged
 from vodworker.journal.sound import unsound
 from vodworker.log import setup
-from vodworker.testing import VirtualLoop
+from vodworker.testing import VirtualLoop, World
 
 DAY = 86400.0
 UPLOAD_EVERY = 90.0  # seconds of virtual time; each upload makes two to four events
 SAMPLE_EVERY = DAY / 8
-MEMORY = (
-    "/dev/shm" if Path("/dev/shm").is_dir() else None
-)  # durability is proved elsewhere: a week of commits need no disk
+SHM = "/dev/shm"  # noqa: S108  # a folder of our own is made in it
+MEMORY = SHM if Path(SHM).is_dir() else None  # durability is proved elsewhere: a week of commits needs no disk
 KEEP = DAY / 2  # so that the journal's size is settled within the first quarter
 OURS = ("vodworker.cloud", "vodworker.journal", "vodworker.router", "vodworker.worker", "vodworker.events")
 
@@ -50,14 +48,14 @@ async def submit(event: NewFileUpload, ctx: Context) -> None:
 
 
 @on(ProcedureStateChanged)
-async def follow(event: ProcedureStateChanged, ctx: Context) -> Retry | None:
+async def follow(_: ProcedureStateChanged, ctx: Context) -> Retry | None:
     """One in five fails the first time, and takes a while."""
     await asyncio.sleep(2.0)
     return Retry(after=30.0, why="not yet") if ctx.attempt == 1 and ctx.event_id % 5 == 0 else None
 
 
 @on(FileDeleted)
-async def refuse(event: FileDeleted, ctx: Context) -> Reject | None:
+async def refuse(_: FileDeleted, ctx: Context) -> Reject | None:
     """One in a hundred is dead, and stays in the journal."""
     return Reject("as arranged") if ctx.event_id % 100 == 0 else None
 
@@ -88,9 +86,9 @@ async def _sample(world: World, series: Series) -> None:
         series.samples.append(
             {
                 "tasks": len(asyncio.all_tasks()),
-                "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+                "descriptors": descriptors(),
                 "objects": sum(str(type(it).__module__).startswith(OURS) for it in gc.get_objects()),
-                "journal": round(sum(file.stat().st_size for file in world.path.parent.glob("*.db*")) / 1e6, 2),
+                "journal": size(world.path.parent),
             }
         )
 
