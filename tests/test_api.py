@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import reduce
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -20,8 +19,8 @@ from vodworker.api.action import Group
 from vodworker.api.bounds import code_for
 from vodworker.api.describe import Parameter, parameters
 from vodworker.api.pages import at
-from vodworker.texts import documented
 from vodworker.errors import InvalidCall
+from vodworker.texts import documented
 from vodworker.wire import flatten, unflatten
 
 NAMES = sorted(ACTIONS)

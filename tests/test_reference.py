@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from vodworker.api import ACTIONS
-from vodworker.cli import cli
+from vodworker.cli import COMMANDS
 from vodworker.codes import TABLE, explain
 from vodworker.config import Settings
 from vodworker.events import EVENTS, Event
@@ -21,7 +21,9 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def kinds(family: type[Detail]) -> list[type[Detail]]:
     """A class and all that extend it, as far as events are made of them; replies have more."""
-    children = [child for child in family.__subclasses__() if re.fullmatch(r"vodworker\.(events|media)", child.__module__)]
+    children = [
+        child for child in family.__subclasses__() if re.fullmatch(r"vodworker\.(events|media)", child.__module__)
+    ]
     return [family, *(kind for child in children for kind in kinds(child))]
 
 
@@ -55,7 +57,7 @@ def test_pages_are_written_into_a_folder(tmp_path: Path) -> None:
     [
         ("actions.md", [f"## {name}\n" for name in ACTIONS]),
         ("codes.md", [f"| `{code}` |" for code in TABLE] + [explain(code, language="zh").cause for code in TABLE]),
-        ("commands.md", [f"## vodworker {name}\n" for name in cli.commands]),
+        ("commands.md", [f"## vodworker {name}\n" for name in COMMANDS]),
         ("events.md", [f"## {name}\n" for name in EVENTS]),
         ("log.md", [f"| `{name}` | {it.level} |" for name, it in LOG_EVENTS.items()]),
         ("log.md", [f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()]),

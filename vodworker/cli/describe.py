@@ -5,11 +5,13 @@ from inspect import cleandoc
 
 import click
 
+from vodworker.cli.call import Actions
+
 HEAD = """\
 # Commands
 
-Written from the commands themselves by `make docs`; each says the same with `--help`. They end with 0 (done), 1 (failed),
-2 (wrong command line) or 78 (wrong settings or handlers; a supervisor must not start it again).
+Written from the commands themselves by `make docs`; each says the same with `--help`. They end with 0 (done), 1
+(failed), 2 (wrong command line) or 78 (wrong settings or handlers; a supervisor must not start it again).
 """
 
 
@@ -25,9 +27,10 @@ def page(program: click.Group, name: str) -> str:
 
 def walk(context: click.Context) -> Iterator[click.Context]:
     """The commands below a group, in the order that it lists them; after a group, what is in it."""
-    if isinstance(context.command, click.Group):
-        for name in context.command.list_commands(context):
-            if command := context.command.commands.get(name):
+    group = context.command
+    if isinstance(group, click.Group) and not isinstance(group, Actions):  # actions have a page of their own
+        for name in group.list_commands(context):
+            if command := group.get_command(context, name):
                 inner = click.Context(command, parent=context, info_name=name)
                 yield inner
                 yield from walk(inner)
