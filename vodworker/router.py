@@ -163,7 +163,7 @@ class Route:
         with plugin_door() as failure:
             async with ctx.deadline:
                 outcome = await self._outcome(event, ctx)
-        return outcome if failure.error is None else failure.error
+        return outcome if failure.error is None else uncovered(failure.error)
 
     async def _outcome(self, event: Event, ctx: Context) -> object:
         if inspect.iscoroutinefunction(self.handler):
@@ -268,6 +268,20 @@ def plugin_door() -> Generator[Failure]:
         if isinstance(error, asyncio.CancelledError) and cancelled():
             raise
         failure.error = error
+
+
+DOORS = frozenset({__name__, Deadline.__module__})  # the frames between the loop and a handler
+
+
+def uncovered(error: BaseException) -> BaseException:
+    """The same error; its traceback, and those of what led to it, begin in the handler and not in here."""
+    chain = [error]
+    for link in chain:
+        while (trace := link.__traceback__) is not None and trace.tb_frame.f_globals.get("__name__") in DOORS:
+            link.__traceback__ = trace.tb_next
+        known = {id(it) for it in chain}
+        chain += [it for it in (link.__cause__, link.__context__) if it is not None and id(it) not in known]
+    return error
 
 
 def cancelled() -> bool:
