@@ -18,7 +18,7 @@ from tests.daemons import site, upload
 from vodworker.cli import cli
 from vodworker.log import LOG_EVENTS, stamp
 from vodworker.report import Tally, lines, words
-from vodworker.report.page import page
+from vodworker.report.page import in_a_minute, page
 from vodworker.report.plot import Curve, figure, moment, over_time, ticks, times
 
 START = 1_795_000_000.0
@@ -189,6 +189,21 @@ def test_ticks_are_round(most: float, expected: list[float]) -> None:
     assert expected == ticks(most)
 
 
+@pytest.mark.parametrize(
+    "width,expected",
+    [
+        (1.0, [(0, 1), (1, 2), (59, 60), (60, 60), (99, 60)]),
+        (32.0, [(0, 60 / 64), (1, 120 / 64), (9, 120 / 64)]),
+        (128.0, [(0, 60 / 128), (9, 60 / 128)]),
+    ],
+)
+def test_calls_are_drawn_as_the_service_counts(width: float, expected: list[tuple[int, float]]) -> None:
+    """A point is what was called in the 60 s before it; in wider buckets, their mean."""
+    points = in_a_minute([(number * width, 1.0) for number in range(100)], width)
+
+    assert [(number * width, count) for number, count in expected] == [points[number] for number, _ in expected]
+
+
 @pytest.mark.parametrize("span", [1, 45, 3600, 86400, 40 * 86400, 4000 * 86400])
 def test_times_are_round(span: float) -> None:
     """A time axis has at most nine moments, within the plot, told as exactly as it needs."""
@@ -260,6 +275,23 @@ def test_command_tells_what_it_lacks(words: list[str], stdin: bytes, expected: s
     assert (1, expected) == (result.exit_code, result.stderr)
 
 
+def test_command_counts_what_it_passes_by() -> None:
+    """Torn lines and lines of others are counted and told; empty ones are nothing."""
+    texts = [b"Started vodworker.service.", said(0, "worker.started"), b"", said(1, "handler.done", took=1.0)[:40]]
+
+    headline = shell(stdin=b"\n".join(texts)).output.splitlines()[0]
+    assert headline.endswith(", 1 line; 2 lines were passed by as no part of it, or torn")
+
+
+def test_words_of_others_are_shown_as_they_are() -> None:
+    """What a handler is called or says may look like the markup of a terminal; it is text, and none of it is lost."""
+    why = "ValidationError: [type=missing, input={}] [/] [red]"
+    output = shell(stdin=said(0, "handler.dead", **entry(1, handler="a[/b]"), took=1.0, why=why)).output
+
+    assert why in output
+    assert "a[/b]" in output
+
+
 def test_long_tables_are_cut(tmp_path: Path) -> None:
     """On a terminal a table has ten rows, and says how many more there are."""
     texts = (said(number, "handler.dead", **entry(number), took=1.0, why="no") for number in range(15))
@@ -290,21 +322,25 @@ async def test_report_of_a_real_run(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
-async def test_a_browser_shows_it(tmp_path: Path) -> None:
-    """In a real browser the page fits its width, shows every plot, and complains of nothing."""
+@pytest.mark.parametrize("width", [1040, 500])  # it has no narrower window
+async def test_a_browser_shows_it(tmp_path: Path, width: int) -> None:
+    """In a real browser, wide or narrow, the page fits, its plots can be read, and no cell of a table is squeezed."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not on this machine (Debian: chromium)")
     probe = (
-        "<script>onload=()=>{const s=[...document.querySelectorAll('svg')];document.title=JSON.stringify("
-        "[s.length,s.filter(e=>e.getBoundingClientRect().height>40).length,"
-        "document.documentElement.scrollWidth<=innerWidth])}</script>"
+        "<script>onload=()=>{const all=it=>[...document.querySelectorAll(it)],range=document.createRange();"
+        "document.title=JSON.stringify([innerWidth,all('svg').length,"
+        "Math.min(...all('svg text').map(e=>e.getBoundingClientRect().height))>=11,"
+        "document.documentElement.scrollWidth<=innerWidth,"
+        "all('td:not(.words)').every(e=>(range.selectNodeContents(e),range.getClientRects().length<2))])}</script>"
     )
     (tmp_path / "report.html").write_text(page(TOLD, "en").replace("</body>", f"{probe}</body>"), encoding="utf-8")
-    options = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--window-size=1040,2000")
+    offline = (f"--disable-{it}" for it in ("gpu", "quic", "sync", "background-networking", "component-update"))
+    options = ("--headless", "--no-sandbox", "--no-first-run", *offline, f"--user-data-dir={tmp_path}")
     shown = await asyncio.to_thread(
         subprocess.run,
-        [chromium, *options, "--dump-dom", (tmp_path / "report.html").as_uri()],
+        [chromium, *options, f"--window-size={width},2000", "--dump-dom", (tmp_path / "report.html").as_uri()],
         check=True,
         capture_output=True,
         text=True,
@@ -312,4 +348,4 @@ async def test_a_browser_shows_it(tmp_path: Path) -> None:
     title = re.search(r"<title>(.*?)</title>", shown.stdout)
 
     assert title
-    assert [6, 6, True] == orjson.loads(title[1])
+    assert [width, 6, True, True, True] == orjson.loads(title[1])

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from vodworker.cli.manners import Failed, read, with_config
 from vodworker.codes import Language
@@ -13,6 +14,7 @@ from vodworker.report import STDIN, Tally, lines, sources, words
 from vodworker.report.page import page
 
 FEW = 10  # rows of a table on a terminal; the page has them all
+ENDLESS = 100_000  # columns
 STRIDE = 5000  # lines between two looks at the progress bar
 
 
@@ -37,12 +39,13 @@ def report(*, logs: tuple[Path, ...], html: Path | None, language: Language | No
     tally = read_all(logs)
     if not tally.count:
         raise Failed("no line of vodworker's log is in it; the daemon must log JSON ([log] format)")
-    show(tally, language)
-    if html:
+    if html:  # first, because whoever reads the summary may go before its end
         try:
             html.write_text(page(tally, language), encoding="utf-8")
         except OSError as error:
             raise Failed(f"{html} cannot be written: {error.strerror}") from error
+    show(tally, language)
+    if html:
         click.echo(f"{html} has the plots")
 
 
@@ -50,7 +53,7 @@ def read_all(logs: tuple[Path, ...]) -> Tally:
     """Add up the logs, with a progress bar on stderr where somebody looks at it."""
     tally = Tally()
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             for source in sources(logs):
@@ -59,6 +62,8 @@ def read_all(logs: tuple[Path, ...]) -> Tally:
                     line = lines(text)
                     if line is not None:
                         tally.feed(line)
+                    elif text.strip():
+                        tally.passed += 1
                     if number % STRIDE == 0:
                         progress.update(task, completed=done)
     except OSError as error:
@@ -67,17 +72,26 @@ def read_all(logs: tuple[Path, ...]) -> Tally:
 
 
 def show(tally: Tally, language: Language) -> None:
-    """The summary, for a terminal."""
-    console = Console()
-    console.print(words.headline(tally), style="bold", highlight=False)
+    """The summary, for a terminal; into a pipe it is not wrapped."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=ENDLESS)
+    console.print(words.headline(tally), style="bold")
     for sentence in (words.taken_in, words.confirmed, words.backlog):
-        console.print(sentence(tally), highlight=False)
+        console.print(sentence(tally))
     for rows in words.tables(tally, language):
-        console.print(f"\n[bold]{rows.title}[/]: {rows.says}", highlight=False)
+        console.print(Text.assemble("\n", (rows.title, "bold"), f": {rows.says}"))
         if rows.rows:
-            table = Table(*rows.columns, box=None, pad_edge=False)
-            for row in rows.rows[:FEW]:
-                table.add_row(*row)
-            console.print(table, highlight=False)
+            console.print(table(rows))
             if len(rows.rows) > FEW:
                 console.print(f"… and {len(rows.rows) - FEW} more")
+
+
+def table(rows: words.Rows) -> Table:
+    """The first rows; nothing in them is cut, because an operator looks for keys with what stands there."""
+    shown = Table(box=None, pad_edge=False)
+    for column in rows.columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows.rows[:FEW]:
+        shown.add_row(*map(Text, row))
+    return shown

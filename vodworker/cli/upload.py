@@ -120,7 +120,7 @@ def lines() -> Generator[Screen]:
 def bars() -> Generator[Screen]:
     """A bar for each file under way, and a line when it has ended."""
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -1,7 +1,8 @@
 """The report as one page: all in it, nothing loaded from anywhere, so that it can be sent and kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 
 from vodworker.api import ACTIONS
@@ -12,6 +13,8 @@ from vodworker.report.tally import Tally
 from vodworker.report.words import Rows, span
 
 MANY = 10  # points
+MINUTE = 60.0
+WORDS = ("why", "what to do", "who")  # columns that may be long, and are wrapped
 LIVELIEST = 6  # actions in a plot; the table has all
 
 STYLE = Path(__file__).with_name("style.css")
@@ -56,12 +59,13 @@ def head(tally: Tally) -> Iterator[str]:
 
 def plots(tally: Tally) -> Iterator[str]:
     """The plots, each with a sentence on what it shows."""
-    per_minute = 60 / tally.timeline.width
+    width = tally.timeline.width
     first, last = tally.timeline.span
+    each, unit = (width, "second") if width < MINUTE else (width / MINUTE, "minute")
 
     def rates(*names: tuple[str, str]) -> list[Curve]:
         return [
-            Curve(told, whole([(at, value * per_minute) for at, value in tally.timeline.points(name, empty=0.0)]))
+            Curve(told, whole([(at, value / each) for at, value in tally.timeline.points(name, empty=0.0)]))
             for name, told in names
             if name in tally.timeline.series
         ]
@@ -69,7 +73,7 @@ def plots(tally: Tally) -> Iterator[str]:
     came = rates(
         ("received", "taken in"), ("done", "handled"), ("duplicate", "delivered again"), ("retry", "to be tried again")
     )
-    yield section("Throughput", words.taken_in(tally), over_time(came, unit="events a minute", first=first, last=last))
+    yield section("Throughput", words.taken_in(tally), over_time(came, unit=f"events a {unit}", first=first, last=last))
     open_ = [Curve("open entries", list(tally.timeline.points("open")), steps=True)]
     yield section("Backlog", words.backlog(tally), over_time(open_, unit="open entries", first=first, last=last))
     margin = [
@@ -97,7 +101,9 @@ def plots(tally: Tally) -> Iterator[str]:
         bars(rows, unit="seconds"),
     )
     lively = sorted(tally.calls, key=lambda name: -tally.calls[name].count)[:LIVELIEST]
-    called = rates(*((f"call {name}", name) for name in lively))
+    called = [
+        Curve(name, in_a_minute(list(tally.timeline.points(f"call {name}", empty=0.0)), width)) for name in lively
+    ]
     rows = [
         Bar(
             name,
@@ -107,12 +113,20 @@ def plots(tally: Tally) -> Iterator[str]:
         for name in lively
         if name in ACTIONS
     ]
-    yield section("Calls", words.ceilings(tally), over_time(called, unit="calls a minute", first=first, last=last))
+    yield section("Calls", words.ceilings(tally), over_time(called, unit="calls in 60 s", first=first, last=last))
     yield section(
         "Calls against their ceilings",
         "The most calls that ended within any 60 s, in percent of what is allowed.",
         bars(rows, unit="% of the ceiling", limit=100.0),
     )
+
+
+def in_a_minute(points: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
+    """What came in the 60 s before each moment, as the service counts; of wider buckets, their mean in 60 s."""
+    many = max(1, round(MINUTE / width))
+    sums = [0.0, *accumulate(value for _, value in points)]
+    part = MINUTE / (many * width)
+    return [(at, (sums[end] - sums[max(0, end - many)]) * part) for end, (at, _) in enumerate(points, start=1)]
 
 
 def whole(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -122,7 +136,7 @@ def whole(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def section(title: str, says: str, drawn: str) -> str:
     """A plot with its title and what it says."""
-    return f"<section><h2>{escape(title)}</h2><p>{escape(says)}</p>{drawn}</section>\n"
+    return f"<section><h2>{escape(title)}</h2><p>{escape(says)}</p><div class=wide>{drawn}</div></section>\n"
 
 
 def table(rows: Rows) -> str:
@@ -131,5 +145,9 @@ def table(rows: Rows) -> str:
     if not rows.rows:
         return f"{top}</section>\n"
     head = "".join(f"<th>{escape(column)}</th>" for column in rows.columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows.rows)
-    return f"{top}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>\n"
+    kinds = ["<td class=words>" if column in WORDS else "<td>" for column in rows.columns]
+    body = "".join(
+        f"<tr>{''.join(f'{kind}{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))}</tr>"
+        for row in rows.rows
+    )
+    return f"{top}<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>\n"

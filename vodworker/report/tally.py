@@ -57,6 +57,7 @@ class Tally:
         self.first = float("inf")
         self.last = float("-inf")
         self.count = 0
+        self.passed = 0  # lines that are none of ours, or torn
         self.levels: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.types: Counter[tuple[str, str]] = Counter()

@@ -12,6 +12,12 @@ from vodworker.report.tally import OTHER, Run, Tally
 LOW_MARGIN = 15.0  # seconds: with less than half of a handle's life left, a retry may come too late
 
 
+NO_REPLY: dict[Language, tuple[str, str]] = {
+    "en": ("no reply, or none that could be read", "look at the network, or wait"),
+    "zh": ("没有响应，或响应无法读取", "检查网络，或等待恢复"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A table: its title, a sentence on it, its columns and its rows."""
@@ -48,7 +54,10 @@ def digits(number: float) -> str:
 def headline(tally: Tally) -> str:
     """What was read."""
     lasted = span(tally.last - tally.first)
-    return f"{moment(tally.first)} to {moment(tally.last)} UTC ({lasted}), {many(tally.count, 'line')}"
+    passed = f"; {many(tally.passed, 'line was', 'lines were')} passed by as no part of it, or torn" * (
+        tally.passed > 0
+    )
+    return f"{moment(tally.first)} to {moment(tally.last)} UTC ({lasted}), {many(tally.count, 'line')}{passed}"
 
 
 def taken_in(tally: Tally) -> str:
@@ -139,7 +148,7 @@ def failures(tally: Tally, language: Language) -> Rows:
     rows: list[tuple[str, ...]] = []
     for (action, code), count in tally.failures.most_common():
         if code is None:
-            rows.append((action, "", str(count), "no reply, or none that could be read", ""))
+            rows.append((action, "", str(count), *NO_REPLY[language]))
         else:
             it = explain(code, language=language)
             rows.append((action, str(code), str(count), it.cause, it.remedy))
