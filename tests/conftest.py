@@ -24,9 +24,9 @@ def pytest_sessionstart() -> None:
     st.text().validate()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def logging_restored() -> Iterator[None]:
-    """Logging is a matter of the whole process: a test that sets it up puts it back."""
+    """Logging is a matter of the whole process: what a test sets up, also by a command that it runs, is put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -14,7 +14,8 @@ import orjson
 from vodworker.emulator.server import Emulator
 from vodworker.emulator.settings import Settings
 
-GRACE = 1.0
+NEVER = 600.0  # seconds: a grace that no test outlives, so that a busy machine cuts no daemon that was about to end
+BUSY = 5.0  # seconds that a busy machine may take for what takes none
 
 
 class Daemon:
@@ -59,13 +60,13 @@ class Daemon:
 class Site:
     """A folder with settings and handlers, for daemons that work with one emulator."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, *, grace: float = NEVER) -> None:
         self.folder = folder
         self.url = url
         (folder / "handlers").mkdir()
         (folder / "vodworker.toml").write_text(
             f'[account]\nendpoint = "{url}"\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
-            f'[work]\ngrace = {GRACE}\n[log]\nformat = "json"\n'
+            f'[work]\ngrace = {grace}\n[log]\nformat = "json"\n'
         )
 
     def set(self, text: str) -> None:
@@ -111,10 +112,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, **settings: float | str) -> AsyncGenerator[tuple[Emulator, Site]]:
+async def site(folder: Path, *, grace: float = NEVER, **settings: float | str) -> AsyncGenerator[tuple[Emulator, Site]]:
     """An emulator, and a folder for its daemons."""
     async with Emulator.serve(settings=Settings(**settings)) as emulator:  # type: ignore[arg-type]  # as the test says
-        yield emulator, Site(folder, emulator.url)
+        yield emulator, Site(folder, emulator.url, grace=grace)
 
 
 def upload(number: int) -> dict[str, object]:

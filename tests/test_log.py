@@ -24,9 +24,6 @@ from vodworker.log import FIELDS, IDENTIFIERS, LOG_EVENTS, bound, dumps, heard, 
 MOMENT = 1769903999.1234
 
 
-pytestmark = pytest.mark.usefixtures("logging_restored")
-
-
 @pytest.fixture
 def stream() -> io.BytesIO:
     """What the log has written."""

@@ -271,7 +271,7 @@ async def test_emulator_is_started_with_faults(tmp_path: Path) -> None:
         (("--faults", "nowhere.toml"), 78, "nowhere.toml cannot be read: No such file or directory"),
     ],
 )
-def test_wrong_option_stops_the_start(options: tuple[str, str], code: int, said: str, logging_restored: None) -> None:
+def test_wrong_option_stops_the_start(options: tuple[str, str], code: int, said: str) -> None:
     """An admin address that others could reach is refused, and so is a plan that cannot be read."""
     result = CliRunner().invoke(cli, ["emulator", *options])
 

@@ -81,7 +81,6 @@ async def test_account_outlives_the_process(tmp_path: Path) -> None:
     assert ("NewFileUpload", file_id) == (event["eventType"], event["data"]["fileId"])
 
 
-@pytest.mark.usefixtures("logging_restored")
 def test_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A state beside which no folder can be made stops the start, with what to do."""
     (tmp_path / "state.objects").touch()

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.emulator.conftest import Caller
-from vodworker.emulator import Emulator
+from tests.emulator.conftest import Caller, account
+from vodworker.emulator import Emulator, Settings
 from vodworker.events import ConcatComplete, FileDeleted, NewFileUpload, ProcedureStateChanged, decode
 
 EVERYTHING = {
@@ -162,12 +162,14 @@ async def test_flaky_source_succeeds_when_it_is_tried_again(call: Caller) -> Non
     assert data["vodTaskId"] == event["data"]["vodTaskId"]
 
 
-async def test_file_that_goes_fails_its_flow(call: Caller) -> None:
+async def test_file_that_goes_fails_its_flow() -> None:
     """A file that is deleted while it waits for its flow fails every sub-task."""
-    file_id = await call.upload("a.mp4")
-    await call.good("ProcessFile", fileId=file_id, transcode={"definition": [20]})
-    await call.good("DeleteVodFile", fileId=file_id, priority=0)
-    data = (await call.events(1, type="Procedure"))[0]["data"]
+    async with account(Settings(hold=0.0, seed=1)) as call:
+        file_id = await call.upload("a.mp4")
+        await call.good("ProcessFile", fileId=file_id, transcode={"definition": [20]})
+        await call.good("DeleteVodFile", fileId=file_id, priority=0)
+        call.emulator.clock.advance(3600)
+        data = (await call.events(1, type="Procedure"))[0]["data"]
 
     assert [("FAIL", 10008)] == [(step["status"], step["errCode"]) for step in data["processTaskList"]]
     assert "metaData" not in data

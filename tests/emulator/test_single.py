@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.emulator.conftest import Caller
-from vodworker.emulator import Emulator
+from tests.emulator.conftest import Caller, account
+from vodworker.emulator import Emulator, Settings
 from vodworker.emulator.footage import footage, piece
 from vodworker.events import ClipComplete, TranscodeComplete, decode
 
@@ -136,12 +136,14 @@ async def test_sprites_are_made(call: Caller) -> None:
     assert "imageSpriteUrl" not in failed["data"]
 
 
-async def test_deleted_file_fails_its_tasks(call: Caller) -> None:
+async def test_deleted_file_fails_its_tasks() -> None:
     """A file that goes while its task waits fails it with 10008."""
-    file_id = await call.upload("a.mp4")
-    await call.good("ConvertVodFile", fileId=file_id)
-    await call.good("DeleteVodFile", fileId=file_id)
-    [event] = await call.events(1, type="TranscodeComplete")
+    async with account(Settings(hold=0.0, seed=1)) as call:
+        file_id = await call.upload("a.mp4")
+        await call.good("ConvertVodFile", fileId=file_id)
+        await call.good("DeleteVodFile", fileId=file_id)
+        call.emulator.clock.advance(3600)
+        [event] = await call.events(1, type="TranscodeComplete")
 
     assert 10008 == event["data"]["status"]
 

@@ -16,8 +16,6 @@ from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import log, setup
 from vodworker.watch import Systemd, Watch, answering
 
-pytestmark = pytest.mark.usefixtures("logging_restored")
-
 
 class Prober:
     """Asks a watch over HTTP."""

@@ -6,12 +6,9 @@ import sys
 import threading
 
 import orjson
-import pytest
 
 from vodworker.log import setup
 from vodworker.watch.pulse import BEAT, BLOCKED, Pulse, frames
-
-pytestmark = pytest.mark.usefixtures("logging_restored")
 
 
 async def held_up(seconds: float) -> None:
