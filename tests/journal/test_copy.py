@@ -54,6 +54,8 @@ async def fill(store: Store) -> None:
     await store.intend(running, action="ProcessFile", identity="x" * 5000, request=b"{}")
     await store.replied(running, identity="x" * 5000, reply=b"[1]", task="task-1", ends_in="ProcedureStateChanged")
     await store.intend(running, action="ConcatVideo", identity="in doubt", request=b"{}")
+    await store.wait(running, action="ConcatVideo")
+    await store.pause("g", why="the shop is closed \udcff")
     await store.record([replace(arrival("end"), ends="task-1", found=True)])
     (row,) = await store.list(Filter(key="k", state="blocked", handler="g", limit=1))
     await store.discard([row["id"]], why="not needed")
@@ -82,6 +84,7 @@ async def told(store: Store) -> list[Any]:
         await store.counts(),
         await store.free({"A": 5, "B": 1}),
         steady(await store.tasks()),
+        steady(await store.paused()),
         *[steady(await store.show(event)) for event in sorted(events)],
     ]
 
@@ -109,9 +112,8 @@ async def test_everything_is_carried(file: str, database: str, here: str, there:
 
     assert before == after
     assert waits == pytest.approx(later, abs=5)
-    assert {"events": 13, "waiting": 11, "entries": 25, "calls": 2, "tasks": 1, "tokens": 2} == {
-        table.name: counts[table.name] for table in TABLES
-    }
+    expected = {"events": 13, "waiting": 11, "entries": 25, "calls": 2, "tasks": 1, "tokens": 2}
+    assert {**expected, "attempts": 2, "waits": 1, "paused": 1} == {table.name: counts[table.name] for table in TABLES}
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -1,7 +1,7 @@
 """No verb that a daemon uses looks through a table: its cost is the same beside a million rows.
 
-The plans are asked of SQLite for every statement in `sqlite.py`; then the steps of its machine are counted, because a
-plan alone does not show how many rows a search passes.
+The plans are asked of SQLite for every statement in `sqlite.py` and `sqlite_desk.py`; then the steps of its machine are
+counted, because a plan alone does not show how many rows a search passes.
 """
 
 import re
@@ -11,17 +11,19 @@ from contextlib import contextmanager
 
 import pytest
 
-from vodworker.journal import schema, sqlite
+from vodworker.journal import schema, sqlite, sqlite_desk
 from vodworker.journal.port import Arrival
 from vodworker.outcome import Again, Dead, Ending, Finished
 
 STATEMENTS = {
     name: value
-    for name, value in vars(sqlite).items()
+    for name, value in {**vars(sqlite), **vars(sqlite_desk)}.items()
     if name.isupper() and isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
 }
 SCANS = {  # statements that go through many rows, and which
     "ROWS": "an operator's list, filtered by whatever is asked, is read from its newest row on",
+    "FIND_PAUSED": "reads the few handlers that are paused",
+    "LIST_PAUSED": "reads the few handlers that are paused",
     "SHOW_CALLS": "sorts the few calls of one event",
     "COUNT_OPEN": "counts the open entries, from indexes alone",
     "COUNT_STATE": "counts the open and the dead entries, from indexes alone",

@@ -7,8 +7,10 @@ import pytest
 
 from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, names, record, rows, states
 from vodworker.errors import JournalError
+from vodworker.journal.desk import LOST
 from vodworker.journal.port import (
     COPY_SPAN,
+    KEPT_ATTEMPTS,
     STATES,
     TASK_LIFE,
     Claim,
@@ -1041,7 +1043,7 @@ async def test_an_event_is_shown_whole(store: Store, clock: Clock) -> None:
     shown = await store.show(1)
 
     assert shown is not None
-    assert ["h", "g"] == [row["handler"] for row in shown.pop("entries")]
+    assert [("h", []), ("g", [])] == [(row["handler"], row["attempts"]) for row in shown.pop("entries")]
     call = {"entry_id": entry.id, "handler": "h", "age": 1.5}
     assert {
         "id": 1,
@@ -1062,6 +1064,135 @@ async def test_an_event_is_shown_whole(store: Store, clock: Clock) -> None:
             {**call, "identity": "y", "action": "ConcatVideo", "state": "in doubt", "request": {}, "reply": None},
         ],
     } == shown
+
+
+async def attempts(store: Store, event: int = 1) -> list[tuple[int, str, str]]:
+    """Number, end and reason of the attempts of an event's first entry."""
+    return [(it["attempt"], it["how"], it["why"]) for it in (await rows(store, event))[0]["attempts"]]
+
+
+async def test_attempts_are_told(store: Store, clock: Clock) -> None:
+    """Each that did not end well: its number, how it ended, why, and when; one without a word is lost."""
+    await record(store, arrival("a"))
+    await store.settle(await claim_one(store), Again(1, "the cloud is away \ud83d"))
+    clock.advance(1)
+    await claim_one(store, lease=60)
+    clock.advance(100)
+    await store.settle(await claim_one(store), Dead("no such file"))
+    clock.advance(5)
+    (row,) = await rows(store, 1)
+
+    assert [
+        {"attempt": 1, "how": "again", "why": "the cloud is away \\ud83d", "age": 106.0},
+        {"attempt": 2, "how": "lost", "why": LOST, "age": 5.0},
+        {"attempt": 3, "how": "dead", "why": "no such file", "age": 5.0},
+    ] == row["attempts"]
+
+
+async def test_what_ends_well_or_is_given_back_is_no_failed_attempt(store: Store) -> None:
+    """Nothing is noted of it, nor of a late settlement; what was noted before stays through a redrive."""
+    await record(store, arrival("a"), arrival("b"))
+    first, second = await claim(store)
+    await store.settle(first, Dead("no"))
+    await store.settle(first, Dead("again"))
+    await store.redrive([first.id])
+    await store.release([await claim_one(store)])
+    await store.settle(await claim_one(store), Finished())
+    await store.settle(second, Finished())
+
+    assert [[(1, "dead", "no")], []] == [await attempts(store), await attempts(store, 2)]
+
+
+async def test_only_the_last_attempts_are_kept(store: Store) -> None:
+    """However long an outage lasts, what is noted of an entry is bounded."""
+    await record(store, arrival("a"))
+    for _ in range(KEPT_ATTEMPTS + 2):
+        await store.settle(await claim_one(store), Again(0, "away"))
+
+    assert [*range(3, KEPT_ATTEMPTS + 3)] == [number for number, *_ in await attempts(store)]
+
+
+async def test_a_wait_for_a_token_is_told(store: Store, clock: Clock) -> None:
+    """While a run waits its entry says for what, and since when; not when it goes on, nor in a later run."""
+    await record(store, arrival("a"))
+    entry = await claim_one(store)
+    clock.advance(1)
+    await store.wait(entry, action="ConcatVideo")
+    await store.wait(entry, action="ProcessFile")
+    clock.advance(7)
+    why = [(await rows(store, 1))[0]["why"]]
+    await store.wait(entry, action=None)
+    why.append((await rows(store, 1))[0]["why"])
+    await store.wait(entry, action="ProcessFile")
+    await store.release([entry])
+    await claim_one(store)
+    why.append((await rows(store, 1))[0]["why"])
+
+    assert [
+        "running for 8.0 s, waiting for a token of ProcessFile for 7.0 s, its lease ends in 52.0 s",
+        "running for 8.0 s, its lease ends in 52.0 s",
+        "running for 0.0 s, its lease ends in 60.0 s",
+    ] == why
+
+
+@pytest.mark.parametrize(
+    "which,expected",
+    [
+        (Filter(older=0), [3, 2, 1]),
+        (Filter(older=10), [2, 1]),
+        (Filter(older=15), [1]),
+        (Filter(newer=10), [3]),
+        (Filter(older=6, newer=15), [2]),
+        (Filter(newer=15, handler="g"), []),
+    ],
+)
+async def test_entries_are_listed_by_their_age(store: Store, clock: Clock, which: Filter, expected: list[int]) -> None:
+    """Those that are at least so old, and less than so old."""
+    for name, seconds in (("a", 5.0), ("b", 5.0), ("c", 5.0)):
+        await record(store, arrival(name))
+        clock.advance(seconds)
+
+    assert expected == [row["event_id"] for row in await store.list(which)]
+
+
+# pause and resume
+
+
+async def test_a_paused_handler_gets_nothing(store: Store, clock: Clock) -> None:
+    """Neither what is due nor what lost its lease, until it is resumed; others go on, and so does what runs."""
+    await record(store, arrival("a", handlers=("h", "g")), arrival("b", handlers=("h",)))
+    (running,) = await claim(store, 1, lease=5)
+    await store.pause("h", why="the shop is closed")
+    clock.advance(5)
+    nothing = await store.claim({"h": 5}, lease=60)
+    others = await store.claim({"g": 5, "h": 5}, lease=60)
+    settled = await store.settle(running, Finished())
+    why = [row["why"] for row in await rows(store, 2)]
+    known = await store.resume("h"), await store.resume("h")
+
+    assert Claim((), None) == nothing
+    assert ["g"] == [entry.handler for entry in others.entries]
+    assert (True, ["its handler is paused: the shop is closed"], (True, False)) == (settled, why, known)
+    assert ["b"] == names(await claim(store))
+
+
+async def test_a_paused_handler_is_known_to_all(place: Place, clock: Clock) -> None:
+    """Whoever opens the journal finds it paused, since when and why; the last reason counts."""
+    async with place.open() as one, place.open() as other:
+        await one.pause("h", why="no")
+        await other.pause("h", why="half \ud83d")
+        await one.pause("g", why="")
+        clock.advance(2)
+        await record(one, arrival("a", handlers=("h", "g")))
+
+        assert Claim((), None) == await other.claim({"h": 5, "g": 5}, lease=60)
+        assert [
+            {"handler": "g", "why": "", "age": 2.0},
+            {"handler": "h", "why": "half \\ud83d", "age": 2.0},
+        ] == await other.paused()
+        assert ["its handler is paused: half \\ud83d", "its handler is paused"] == [
+            row["why"] for row in await rows(one, 1)
+        ]
 
 
 async def test_how_far_a_confirmation_is(store: Store, clock: Clock) -> None:
@@ -1212,7 +1343,7 @@ async def test_a_discarded_entry_lets_its_key_go_on(store: Store) -> None:
 
 
 async def test_a_discarded_event_is_forgotten_in_time(store: Store, clock: Clock) -> None:
-    """Discarded is an end like done."""
+    """Discarded is an end like done; what was noted of its attempts goes with it."""
     await store.mark(await record(store, arrival("a")), accepted=True)
     (row,) = await store.list(Filter())
     await store.discard([row["id"]], why="x")
@@ -1240,6 +1371,18 @@ async def test_a_new_daemon_adopts_what_a_dead_one_left(place: Place) -> None:
 
     assert (2, [False, False]) == (adopted, late)
     assert [("a", 2), ("c", 2)] == [(*names([entry]), entry.attempt) for entry in again]
+
+
+@SOLE
+async def test_an_adopted_attempt_is_told(place: Place) -> None:
+    """The attempt that its daemon took with it is lost, and the operator can see it."""
+    async with place.open(sole=True) as store:
+        await record(store, arrival("a"))
+        await claim_one(store)
+    async with place.open(sole=True) as store:
+        await store.adopt()
+
+        assert [(1, "lost", LOST)] == await attempts(store)
 
 
 @SOLE

@@ -132,7 +132,7 @@ def discard(*, entry_ids: Sequence[int], why: str, config: Path | None, **which:
     tell(*ask(config, question), "discarded", "running and ended ones cannot be")
 
 
-async def chosen(desk: Desk, entry_ids: Sequence[int], which: dict[str, str | None]) -> Sequence[int]:
+async def chosen(desk: Desk, entry_ids: Sequence[int], which: dict[str, Any]) -> Sequence[int]:
     """The entries, named by their numbers or by their properties, but not by both."""
     if bool(entry_ids) == any(which.values()):
         raise click.UsageError("name entries either by their numbers, or with --handler, --key and --type")

@@ -77,6 +77,9 @@ TABLES = (
         "id text, event bigint, handler text, action text, ends_in text, started instant, asked integer, ask instant,"
         " ended bigint, found boolean",
     ),
+    Table.of("attempts", "id bigint, entry bigint, fence bigint, attempt integer, ended instant, how text, why text"),
+    Table.of("waits", "entry bigint, fence bigint, action text, since instant"),
+    Table.of("paused", "handler text, since instant, why text"),
     Table.of("tokens", "id bigint, action text, taken instant, back instant"),
 )
 DERIVED = {"entries": {"turn", "lane"}, "calls": {"digest"}}  # columns that each store makes for itself
@@ -160,6 +163,7 @@ WITH told AS (
     INSERT INTO tally (events, entries) SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM entries)
 )
 SELECT setval('event_numbers', %s), setval(pg_get_serial_sequence('calls', 'id'), (SELECT max(id) FROM calls)),
+    setval(pg_get_serial_sequence('attempts', 'id'), (SELECT max(id) FROM attempts)),
     setval(pg_get_serial_sequence('tokens', 'id'), (SELECT max(id) FROM tokens))
 """
 

@@ -1,5 +1,6 @@
 """What an operator reads of events and entries, in words. Pure: every store shows its rows through here."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from vodworker.wire import loads
 class Row:
     """An entry as a store has it. Instants are the store's clock's; `due` of a running one is the end of its lease.
 
-    ahead: the event that a blocked entry waits for.
+    ahead: the event that a blocked entry waits for. paused: why its handler is; None: it is not. action, waits: the
+    action for whose token the run waits, and since when; None: it does not.
     """
 
     id: int
@@ -25,6 +27,9 @@ class Row:
     reason: str
     recorded: float
     ahead: int | None
+    paused: str | None
+    action: str | None
+    waits: float | None
 
     def told(self, now: float) -> dict[str, Any]:
         """The entry for printing."""
@@ -48,16 +53,32 @@ class Row:
         match self.state:
             case "blocked":
                 return f"waiting for event {self.ahead} of the same key"
+            case "ready" if self.paused is not None:
+                return f"its handler is paused{f': {self.paused}' if self.paused else ''}{after}"
             case "ready":
                 return f"backing off for {left:.1f} s more{after}" if left > 0 else f"due{after}"
             case "running" if left > 0:
-                return f"running for {now - self.since:.1f} s, its lease ends in {left:.1f} s"
+                line = f"waiting for a token of {self.action} for {now - (self.waits or now):.1f} s, "
+                begun = f"running for {now - self.since:.1f} s, {line if self.action else ''}"
+                return f"{begun}its lease ends in {left:.1f} s"
             case "running":
                 return f"due: its lease ended {-left:.1f} s ago"
             case "done":
                 return ""
             case _:
                 return f"{self.state}: {self.reason or 'no reason given'}"
+
+
+def attempts(rows: Iterable[tuple[int, int, float, str, str]], now: float) -> Mapping[int, list[dict[str, Any]]]:
+    """The attempts of each entry, oldest first. A row: entry, number, when it ended, how, why."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for entry, number, ended, how, why in rows:
+        story = {"attempt": number, "how": how, "why": why or LOST, "age": round(now - ended, 3)}
+        found.setdefault(entry, []).append(story)
+    return found
+
+
+LOST = "its worker died or stood still, and never told how it ended"
 
 
 def confirmation(*, waiting: bool, sent: float | None, now: float) -> str:

@@ -99,7 +99,8 @@ class Journal(Protocol):
         Oldest is what has been due longest: a fresh entry since it was recorded, a failed one since its backoff ended;
         entries whose lease has run out go before all others. Within one handler, entries of one key (other than "")
         are handed out in the order they were recorded, one at a time: the next only after the one before it is done,
-        dead or discarded, its retries included. Each claim adds one to the attempt and to the fence.
+        dead or discarded, its retries included. Each claim adds one to the attempt and to the fence. A handler that is
+        paused gets nothing.
         """
         ...
 
@@ -225,6 +226,10 @@ class Calls(Protocol):
         """Which of these tasks belong to recorded calls, and how many calls of this action are in doubt."""
         ...
 
+    async def wait(self, entry: Entry, *, action: str | None) -> None:
+        """Note for the operator that the run of this entry waits for a token of this action; None: not any more."""
+        ...
+
 
 STATES = ("blocked", "ready", "running", "done", "dead", "discarded")  # of an entry; blocked: not its key's turn
 
@@ -269,12 +274,18 @@ class Tasks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries an operator asks for; None means any. state: one of `STATES`, or "open": one that has not ended."""
+    """Which entries an operator asks for; None means any.
+
+    state: one of `STATES`, or "open": one that has not ended. older, newer: of events recorded at least, or less than,
+    so many seconds ago.
+    """
 
     state: str | None = None
     type: str | None = None
     key: str | None = None
     handler: str | None = None
+    older: float | None = None
+    newer: float | None = None
     limit: int = 50
 
 
@@ -301,7 +312,11 @@ class Desk(Protocol):
         ...
 
     async def show(self, event_id: int) -> dict[str, Any] | None:
-        """One event whole: its body, confirmation, entries with the reason why each is not running, recorded calls."""
+        """One event whole: its body, its confirmation, its entries and recorded calls.
+
+        An entry has the reason why it is not running, and those of its attempts, `KEPT_ATTEMPTS` at most, that did not
+        end well: number, how it ended (again, dead or lost: its worker never told), why, and seconds since.
+        """
         ...
 
     async def redrive(self, entry_ids: Sequence[int]) -> int:
@@ -319,11 +334,28 @@ class Desk(Protocol):
         ...
 
 
+class Pauses(Protocol):
+    """Handlers that are to rest, in every process that works from this journal."""
+
+    async def pause(self, handler: str, *, why: str) -> None:
+        """Claim no entry of this handler any more; what runs goes on. A later reason replaces an earlier one."""
+        ...
+
+    async def resume(self, handler: str) -> bool:
+        """Claim its entries again; False when it was not paused."""
+        ...
+
+    async def paused(self) -> list[dict[str, Any]]:
+        """The handlers that are paused, by name: handler, why, age."""
+        ...
+
+
+KEPT_ATTEMPTS = 20  # of an entry: an outage may last for hundreds, which say all the same
 TASK_LIFE = 4 * 86400.0  # the service forgets its tasks after 72 hours; a day more, so that nothing of ours ends sooner
 COPY_SPAN = 600.0  # ten minutes: far longer than the service takes to hand an unconfirmed event out again
 
 
-class Store(Journal, Tokens, Calls, Tasks, Desk, Protocol):
+class Store(Journal, Tokens, Calls, Tasks, Desk, Pauses, Protocol):
     """A whole store, opened; `close` ends it."""
 
     async def adopt(self) -> int:

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from vodworker.journal import desk
+from vodworker.journal import postgres_desk as reading
 from vodworker.journal import postgres_tasks as tasks
 from vodworker.journal.port import (
     COPY_SPAN,
-    STATES,
+    KEPT_ATTEMPTS,
     Arrival,
     Claim,
     Entry,
@@ -65,13 +65,16 @@ MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ANY (%s)"
 
 # claim, keep, settle, release
 DUE = """
-SELECT id, due FROM entries
+SELECT id, due, fence, attempt FROM entries
 WHERE state = '{state}' AND entries.handler = room.handler AND due <= (SELECT now FROM asked)
 ORDER BY due, id LIMIT {most} FOR UPDATE SKIP LOCKED
 """
 CLAIM = f"""
 WITH asked AS (SELECT %s::float8 AS now, %s::float8 AS lease),
-room AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS room (handler, most)),
+room AS (
+    SELECT * FROM unnest(%s::text[], %s::bigint[]) AS room (handler, most)
+    WHERE handler NOT IN (SELECT handler FROM paused)
+),
 lost AS MATERIALIZED (
     SELECT handler, true AS lost, found.* FROM room, LATERAL ({DUE.format(state="running", most="room.most")}) AS found
 ),
@@ -80,12 +83,17 @@ fresh AS MATERIALIZED (
         {DUE.format(state="ready", most="room.most - (SELECT count(*) FROM lost WHERE lost.handler = room.handler)")}
     ) AS found
 ),
-taken AS (SELECT * FROM lost UNION ALL SELECT * FROM fresh)
-UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = attempt + 1, fence = fence + 1
+taken AS (SELECT * FROM lost UNION ALL SELECT * FROM fresh),
+noted AS (
+    INSERT INTO attempts (entry, fence, attempt, ended, how) SELECT id, fence, attempt, now, 'lost' FROM lost, asked
+    ON CONFLICT DO NOTHING
+)
+UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = entries.attempt + 1,
+    fence = entries.fence + 1
 FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
 WHERE entries.id = taken.id
 RETURNING taken.lost, taken.due,
-    entries.id, events.id, entries.handler, entries.key, body, attempt, fence, now - recorded
+    entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded
 """
 NEXT_DUE = """
 SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
@@ -93,17 +101,31 @@ SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::floa
     UNION ALL
     SELECT min(due) FROM entries WHERE state = 'running' AND entries.handler = room.handler AND due > now
 ) AS next
+WHERE room.handler NOT IN (SELECT handler FROM paused)
 """
 KEEP = """
 UPDATE entries SET due = %s FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
 WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running' RETURNING entries.id, entries.fence
 """
-SETTLE = """
-UPDATE entries SET state = ended.state, since = now, due = now + ended.after, why = ended.why
-FROM (SELECT %s::float8 AS now) AS asked,
-    unnest(%s::bigint[], %s::bigint[], %s::text[], %s::float8[], %s::text[]) AS ended (id, fence, state, after, why)
-WHERE entries.id = ended.id AND entries.fence = ended.fence AND entries.state = 'running'
-RETURNING entries.id, entries.fence
+SETTLE = f"""
+WITH asked AS (SELECT %s::float8 AS now),
+ended AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::float8[], %s::text[], %s::text[])
+    AS ended (id, fence, state, after, why, how)
+),
+settled AS (
+    UPDATE entries SET state = ended.state, since = now, due = now + after, why = ended.why FROM asked, ended
+    WHERE entries.id = ended.id AND entries.fence = ended.fence AND entries.state = 'running'
+    RETURNING entries.id, entries.fence, attempt, now, how, ended.why
+),
+noted AS (
+    INSERT INTO attempts (entry, fence, attempt, ended, how, why) SELECT * FROM settled WHERE how <> ''
+    ON CONFLICT DO NOTHING
+),
+bounded AS (
+    DELETE FROM attempts USING settled
+    WHERE settled.how <> '' AND attempts.entry = settled.id AND attempts.fence <= settled.fence - {KEPT_ATTEMPTS}
+)
+SELECT id, fence FROM settled
 """
 RELEASE = f"""
 UPDATE entries SET state = 'ready', since = now, attempt = attempt - 1, due = least(now, recorded)
@@ -137,12 +159,12 @@ SELECT id, recorded, CASE WHEN recorded < horizon THEN NOT EXISTS (
 FROM events, (SELECT %s::float8 AS horizon, %s::float8 AS span) AS asked WHERE id > %s ORDER BY id LIMIT {SWEEP_STEP}
 """
 DROP_EVENTS = "DELETE FROM events WHERE id = ANY (%s)"
-DROP_ENTRIES, DROP_CALLS = (
+DROP_ENTRIES, DROP_CALLS, DROP_ATTEMPTS, DROP_WAITS = (
     f"""
     DELETE FROM {table} USING unnest(%s::bigint[]) AS over (event)
     WHERE {table}.{entry} BETWEEN over.event * {PLACES} AND over.event * {PLACES} + {PLACES - 1}
     """
-    for table, entry in (("entries", "id"), ("calls", "entry"))
+    for table, entry in (("entries", "id"), ("calls", "entry"), ("attempts", "entry"), ("waits", "entry"))
 )
 SUM_UP = """
 WITH told AS (DELETE FROM tally RETURNING events, entries)
@@ -186,38 +208,13 @@ WHERE action = %s AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
 """
 DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = %s AND reply IS NULL"
 
-# the desk
-COUNTS = """
-SELECT 'events', coalesce(sum(events), 0)::bigint FROM tally
-UNION ALL SELECT 'entries', coalesce(sum(entries), 0)::bigint FROM tally
-UNION ALL SELECT 'unconfirmed', count(*) FROM waiting
-UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('ready', 'running') GROUP BY state
-UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
-UNION ALL SELECT state, count(*) FROM entries WHERE state IN ('dead', 'discarded') GROUP BY state
+ADD_WAIT = """
+INSERT INTO waits (entry, fence, action, since) VALUES (%s, %s, %s, %s)
+ON CONFLICT (entry) DO UPDATE SET fence = excluded.fence, action = excluded.action, since = excluded.since
 """
-AGE_OF_OLDEST = f"""
-SELECT %s - min(recorded) FROM events WHERE id IN (
-    SELECT min(id) / {PLACES} FROM entries WHERE state IN ('ready', 'running')
-    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'blocked'
-)
-"""
-ROWS = f"""
-SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
-    SELECT ahead.id / {PLACES} FROM entries AS ahead
-    WHERE ahead.lane = entries.lane AND ahead.state IN ('ready', 'running')
-)
-FROM entries JOIN events ON events.id = entries.id / {PLACES}
-"""
-ROWS_WHERE = {"type": "type = %s", "key": "entries.key = %s", "handler": "handler = %s"}
-ROWS_STATE = {state: f"state = '{state}'" for state in STATES} | {"open": "state IN ('blocked', 'ready', 'running')"}
-SHOW_EVENT = """
-SELECT id, type, key, recorded, body, event IS NOT NULL, sent FROM events LEFT JOIN waiting ON event = id WHERE id = %s
-"""
-SHOW_CALLS = """
-SELECT entry, handler, identity, action, request, reply, made FROM calls JOIN entries ON entries.id = entry
-WHERE entry BETWEEN %s AND %s ORDER BY calls.id
-"""
-SHOW_ENTRIES = f"{ROWS} WHERE entries.id BETWEEN %s AND %s ORDER BY entries.id"
+DROP_WAIT = "DELETE FROM waits WHERE entry = %s AND fence = %s"
+
+# redrive, discard
 FIND_KEYS = "SELECT key FROM entries WHERE id = ANY (%s)"
 REDRIVE = """
 UPDATE entries SET state = CASE key WHEN '' THEN 'ready' ELSE 'blocked' END, since = %s, due = %s, attempt = 0
@@ -423,6 +420,11 @@ class PostgresStore:
 
         return await self._ask(work)
 
+    async def wait(self, entry: Entry, *, action: str | None) -> None:
+        """See `Calls`."""
+        row = (entry.id, entry.fence)
+        await self._ask(lambda db, now: db.do(ADD_WAIT, *row, action, now) if action else db.do(DROP_WAIT, *row))
+
     async def overdue(self, *, first: float, limit: int) -> list[Out]:
         """See `Tasks`."""
         return await self._ask(lambda db, now: tasks.overdue(db, now, first, limit))
@@ -439,26 +441,37 @@ class PostgresStore:
         """See `Desk`."""
         return await self._ask(tasks.listed)
 
+    async def pause(self, handler: str, *, why: str) -> None:
+        """See `Pauses`."""
+        await self._ask(lambda db, now: reading.pause(db, now, writable(handler), writable(why)))
+
+    async def resume(self, handler: str) -> bool:
+        """See `Pauses`."""
+        return await self._ask(lambda db, _: reading.resume(db, writable(handler)))
+
+    async def paused(self) -> list[dict[str, Any]]:
+        """See `Pauses`."""
+        return await self._ask(reading.paused)
+
     async def adopt(self) -> int:
         """See `Store`. Nothing is adopted: nobody can tell who is dead before the leases do."""
         return 0
 
     async def counts(self) -> dict[str, int]:
         """See `Desk`."""
-        return await self._ask(_counts)
+        return await self._ask(reading.counts)
 
     async def oldest(self) -> float | None:
         """See `Desk`."""
-        (age,) = await self._ask(lambda db, now: db.one(AGE_OF_OLDEST, now))
-        return None if age is None else float(age)
+        return await self._ask(reading.oldest)
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
         """See `Desk`."""
-        return await self._ask(lambda db, now: _list(db, now, which))
+        return await self._ask(lambda db, now: reading.listed(db, now, which))
 
     async def show(self, event_id: int) -> dict[str, Any] | None:
         """See `Desk`."""
-        return await self._ask(lambda db, now: _show(db, now, event_id))
+        return await self._ask(lambda db, now: reading.shown(db, now, event_id))
 
     async def redrive(self, entry_ids: Sequence[int]) -> int:
         """See `Desk`."""
@@ -539,16 +552,16 @@ def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Cl
 
 
 def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]) -> list[bool]:
-    rows: dict[tuple[int, int], tuple[int, int, str, float, str]] = {}
+    rows: dict[tuple[int, int], tuple[int, int, str, float, str, str]] = {}
     for entry, ending in settlements:
         match ending:
             case Finished():
-                state, after, why = "done", 0.0, ""
+                state, after, why, how = "done", 0.0, "", ""
             case Dead(why):
-                state, after = "dead", 0.0
+                state, after, how = "dead", 0.0, "dead"
             case Again(after, why):
-                state = "ready"
-        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, writable(why)))
+                state, how = "ready", "again"
+        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, writable(why), how))
     settled = {*db.each(SETTLE, [*rows.values()], now)}
     answers: list[bool] = []
     over: list[Entry] = []
@@ -596,7 +609,7 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
         looked = db.rows(FIND_OLD, horizon, now - COPY_SPAN, after)
         old = [(event, over) for event, recorded, over in looked if recorded < horizon]
         over = [event for event, over in old if over]
-        for statement in (DROP_CALLS, MARK_ACCEPTED, DROP_EVENTS):
+        for statement in (DROP_CALLS, DROP_ATTEMPTS, DROP_WAITS, MARK_ACCEPTED, DROP_EVENTS):
             db.do(statement, over)
         db.do(SUM_UP, len(over), db.do(DROP_ENTRIES, over))
         return len(over), old[-1][0] if old and len(old) == len(looked) else None
@@ -626,52 +639,6 @@ def _giving(token: Token | float, *, rest: float) -> Work[None]:
 
 def _held(db: Session, entry: Entry) -> bool:
     return bool(db.rows(IS_HELD, entry.id, entry.fence))
-
-
-def _counts(db: Session, _now: float) -> dict[str, int]:
-    counted: dict[str, int] = dict(db.rows(COUNTS))
-    states = {state: counted.get(state, 0) for state in STATES}
-    states["done"] = counted["entries"] - sum(states.values())
-    return {"events": counted["events"], "unconfirmed": counted["unconfirmed"], **states}
-
-
-def _list(db: Session, now: float, which: Filter) -> list[dict[str, Any]]:
-    wanted = {"type": which.type, "key": which.key, "handler": which.handler}
-    terms = {ROWS_WHERE[column]: writable(value) for column, value in wanted.items() if value is not None}
-    state = [] if which.state is None else [ROWS_STATE.get(which.state, "false")]
-    where = f" WHERE {' AND '.join([*terms, *state])}" if terms or state else ""
-    rows = db.rows(f"{ROWS}{where} ORDER BY entries.id DESC LIMIT %s", *terms.values(), which.limit)
-    return [desk.Row(*row).told(now) for row in rows]
-
-
-def _show(db: Session, now: float, event_id: int) -> dict[str, Any] | None:
-    found = db.rows(SHOW_EVENT, event_id)
-    if not found:
-        return None
-    ((event, kind, key, recorded, body, waiting, sent),) = found
-    reach = event * PLACES, event * PLACES + PLACES - 1
-    return {
-        "id": event,
-        "type": kind,
-        "key": key,
-        "age": round(now - recorded, 3),
-        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
-        "body": desk.readable(body),
-        "entries": [desk.Row(*row).told(now) for row in db.rows(SHOW_ENTRIES, *reach)],
-        "calls": [
-            {
-                "entry_id": entry,
-                "handler": handler,
-                "identity": identity,
-                "action": action,
-                "request": desk.readable(request),
-                "reply": None if reply is None else desk.readable(reply),
-                "state": "in doubt" if reply is None else "replied",
-                "age": round(now - made, 3),
-            }
-            for entry, handler, identity, action, request, reply, made in db.rows(SHOW_CALLS, *reach)
-        ],
-    }
 
 
 def _redrive(db: Session, now: float, entry: int) -> bool:

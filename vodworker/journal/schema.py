@@ -80,7 +80,29 @@ FIRST = (
     "CREATE INDEX tokens_back ON tokens (action, back)",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (FIRST,)  # number n leads from schema n to schema n + 1; none is ever changed
+# What an operator wants to know of an entry beyond its state. `attempts` has those that did not end well, so that what
+# goes well writes nothing more; `waits` is a note for whom it concerns, good as long as its fence is the entry's.
+STORY = (
+    """
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY, entry INTEGER NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL,
+        ended REAL NOT NULL, how TEXT NOT NULL,  -- again, dead, lost
+        why TEXT NOT NULL DEFAULT '',
+        UNIQUE (entry, fence)
+    )
+    """,
+    """
+    CREATE TABLE waits (
+        entry INTEGER PRIMARY KEY, fence INTEGER NOT NULL, action TEXT NOT NULL, since REAL NOT NULL
+    )
+    """,
+    "CREATE TABLE paused (handler TEXT PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    FIRST,
+    STORY,
+)  # number n leads from schema n to schema n + 1; none is ever changed
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> tuple[int, int]:
@@ -109,3 +131,8 @@ def migrate(db: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> tupl
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     value: int = db.execute(f"PRAGMA {name}").fetchone()[0]
     return value
+
+
+def writable(text: str) -> str:
+    """Text that SQLite can hold: JSON may carry half of a surrogate pair, and so may the name of a file."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -14,12 +14,13 @@ from typing import Any, cast
 import structlog
 
 from vodworker.errors import ConfigError
-from vodworker.journal import desk, tasks
+from vodworker.journal import sqlite_desk as reading
+from vodworker.journal import tasks
 from vodworker.journal.clock import Machine, here
 from vodworker.journal.file import File, Work
 from vodworker.journal.port import (
     COPY_SPAN,
-    STATES,
+    KEPT_ATTEMPTS,
     Arrival,
     Claim,
     Entry,
@@ -31,6 +32,7 @@ from vodworker.journal.port import (
     Standing,
     Token,
 )
+from vodworker.journal.schema import writable
 from vodworker.journal.thread import Thread
 from vodworker.outcome import Again, Dead, Ending
 
@@ -84,11 +86,17 @@ UPDATE entries SET state = 'ready', since = :now, attempt = attempt - 1,
     due = min(:now, (SELECT recorded FROM events WHERE id = entries.id / {PLACES}))
 WHERE id = :id AND fence = :fence AND state = 'running'
 """
-FIND_RUNNING = "SELECT id, handler, key FROM entries WHERE state = 'running'"
+FIND_RUNNING = "SELECT id, handler, key, attempt, fence FROM entries WHERE state = 'running'"
 ADOPT = "UPDATE entries SET state = 'ready', since = ?, due = ?, why = 'its daemon died' WHERE id = ?"
 FIRST_BLOCKED = "SELECT min(id) FROM entries WHERE handler = ? AND key = ? AND state = 'blocked'"
 BLOCK = "UPDATE entries SET state = 'blocked', turn = NULL WHERE id = ?"
 UNBLOCK = "UPDATE entries SET state = 'ready', turn = key WHERE id = ?"
+
+FIND_PAUSED = "SELECT handler FROM paused"
+ADD_ATTEMPT = """
+INSERT INTO attempts (entry, fence, attempt, ended, how, why) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+DROP_OLD_ATTEMPTS = "DELETE FROM attempts WHERE entry = ? AND fence <= ?"
 
 # sweep
 FIND_OLD = f"""
@@ -102,7 +110,9 @@ FROM events WHERE id > :after ORDER BY id LIMIT :most
 """
 DROP_EVENT = "DELETE FROM events WHERE id = ?"
 DROP_ENTRIES = "DELETE FROM entries WHERE id BETWEEN ? AND ?"
-DROP_CALLS = "DELETE FROM calls WHERE entry BETWEEN ? AND ?"
+DROP_CALLS, DROP_ATTEMPTS, DROP_WAITS = (
+    f"DELETE FROM {table} WHERE entry BETWEEN ? AND ?" for table in ("calls", "attempts", "waits")
+)
 COUNT_DOWN = "UPDATE journal SET events = events - ?, entries = entries - ?"
 COUNT_OPEN = """
 SELECT (SELECT count(*) FROM entries WHERE state = 'ready' OR state = 'running')
@@ -136,39 +146,10 @@ WHERE action = ? AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
 """
 DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = ? AND reply IS NULL"
 
-# the desk
-COUNT_KEPT = "SELECT events, entries FROM journal"
-COUNT_WAITING = "SELECT count(*) FROM waiting"
-COUNT_STATE = """
-SELECT state, count(*) FROM entries WHERE state = 'ready' OR state = 'running' GROUP BY state
-UNION ALL SELECT state, count(*) FROM entries WHERE state = 'blocked' GROUP BY state
-UNION ALL SELECT state, count(*) FROM entries WHERE state = 'dead' OR state = 'discarded' GROUP BY state
-"""
-AGE_OF_OLDEST = f"""
-SELECT ? - min(recorded) FROM events WHERE id IN (
-    SELECT min(id) / {PLACES} FROM entries WHERE state = 'ready'
-    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'running'
-    UNION ALL SELECT min(id) / {PLACES} FROM entries WHERE state = 'blocked'
-)
-"""
-ROWS = f"""
-SELECT entries.id, events.id, type, entries.key, handler, state, attempt, due, since, why, recorded, (
-    SELECT ahead.id / {PLACES} FROM entries AS ahead WHERE ahead.handler = entries.handler AND ahead.turn = entries.key
-)
-FROM entries CROSS JOIN events ON events.id = entries.id / {PLACES}
-"""
-ROWS_WHERE = {"type": "type = ?", "key": "entries.key = ?", "handler": "handler = ?"}
-ROWS_STATE = {state: f"state = '{state}' AND state = ?" for state in STATES} | {
-    "open": "state IN ('blocked', 'ready', 'running') AND ? = 'open'"
-}
-SHOW_EVENT = """
-SELECT id, type, key, recorded, body, event IS NOT NULL, sent FROM events LEFT JOIN waiting ON event = id WHERE id = ?
-"""
-SHOW_CALLS = """
-SELECT entry, handler, identity, action, request, reply, made FROM calls JOIN entries ON entries.id = entry
-WHERE entry BETWEEN ? AND ? ORDER BY calls.id
-"""
-SHOW_ENTRIES = f"{ROWS} WHERE entries.id BETWEEN ? AND ? ORDER BY entries.id"
+ADD_WAIT = "INSERT OR REPLACE INTO waits (entry, fence, action, since) VALUES (?, ?, ?, ?)"
+DROP_WAIT = "DELETE FROM waits WHERE entry = ? AND fence = ?"
+
+# redrive, discard
 FIND_DEAD = "SELECT handler, key FROM entries WHERE id = ? AND state = 'dead'"
 REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0 WHERE id = ?"
 FIND_IDLE = """
@@ -301,7 +282,9 @@ class SqliteStore:
 
     async def find(self, entry: Entry, *, identity: str) -> Recorded | None:
         """See `Calls`."""
-        row = await self._ask(lambda db, now: db.execute(FIND_CALL, (now, now, entry.id, _text(identity))).fetchone())
+        row = await self._ask(
+            lambda db, now: db.execute(FIND_CALL, (now, now, entry.id, writable(identity))).fetchone()
+        )
         return Recorded(*row) if row else None
 
     async def intend(self, entry: Entry, *, action: str, identity: str, request: bytes) -> bool:
@@ -310,7 +293,7 @@ class SqliteStore:
         def work(db: Connection, now: float) -> bool:
             held = _held(db, entry)
             if held:
-                _write(db, ADD_CALL, (entry.id, _text(identity), action, request, now, now))
+                _write(db, ADD_CALL, (entry.id, writable(identity), action, request, now, now))
             return held
 
         return await self._ask(work)
@@ -321,10 +304,10 @@ class SqliteStore:
         """See `Calls`."""
 
         def work(db: Connection, now: float) -> bool:
-            row = (reply, _text(task) or None, now, entry.id, _text(identity))
+            row = (reply, writable(task) or None, now, entry.id, writable(identity))
             kept = db.execute(KEEP_FOUND, (*row, row[1])) if found else db.execute(KEEP_REPLY, row)
             if task and kept.rowcount:
-                tasks.follow(db, now, _text(task), entry, ends_in)
+                tasks.follow(db, now, writable(task), entry, ends_in)
             return kept.rowcount > 0
 
         return await self._ask(work)
@@ -334,7 +317,7 @@ class SqliteStore:
 
         def work(db: Connection, _: float) -> None:
             if _held(db, entry):
-                _write(db, DROP_CALL, (entry.id, _text(identity)))
+                _write(db, DROP_CALL, (entry.id, writable(identity)))
 
         await self._ask(work)
 
@@ -342,10 +325,17 @@ class SqliteStore:
         """See `Calls`."""
 
         def work(db: Connection, _: float) -> Standing:
-            claimed = frozenset(task for task in tasks if db.execute(FIND_TASK, (_text(task),)).fetchone())
+            claimed = frozenset(task for task in tasks if db.execute(FIND_TASK, (writable(task),)).fetchone())
             return Standing(claimed, _number(db, COUNT_DOUBTFUL, (action,)))
 
         return await self._ask(work)
+
+    async def wait(self, entry: Entry, *, action: str | None) -> None:
+        """See `Calls`."""
+        row = (entry.id, entry.fence)
+        await self._ask(
+            lambda db, now: _write(db, ADD_WAIT, (*row, action, now)) if action else _write(db, DROP_WAIT, row)
+        )
 
     async def overdue(self, *, first: float, limit: int) -> list[Out]:
         """See `Tasks`."""
@@ -353,15 +343,27 @@ class SqliteStore:
 
     async def unfollow(self, task: str) -> None:
         """See `Tasks`."""
-        await self._ask(lambda db, _: tasks.unfollow(db, _text(task)))
+        await self._ask(lambda db, _: tasks.unfollow(db, writable(task)))
 
     async def origin(self, task: str) -> Origin | None:
         """See `Tasks`."""
-        return await self._ask(lambda db, _: tasks.origin(db, _text(task)))
+        return await self._ask(lambda db, _: tasks.origin(db, writable(task)))
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Desk`."""
         return await self._ask(tasks.listed)
+
+    async def pause(self, handler: str, *, why: str) -> None:
+        """See `Pauses`."""
+        await self._ask(lambda db, now: reading.pause(db, now, writable(handler), writable(why)))
+
+    async def resume(self, handler: str) -> bool:
+        """See `Pauses`."""
+        return await self._ask(lambda db, _: reading.resume(db, writable(handler)))
+
+    async def paused(self) -> list[dict[str, Any]]:
+        """See `Pauses`."""
+        return await self._ask(reading.paused)
 
     async def adopt(self) -> int:
         """See `Store`. Of a shared file nothing is adopted: nobody can tell who is dead before the leases do."""
@@ -369,19 +371,19 @@ class SqliteStore:
 
     async def counts(self) -> dict[str, int]:
         """See `Desk`."""
-        return await self._ask(_counts)
+        return await self._ask(reading.counts)
 
     async def oldest(self) -> float | None:
         """See `Desk`."""
-        return await self._ask(lambda db, now: _number(db, AGE_OF_OLDEST, (now,)))
+        return await self._ask(reading.oldest)
 
     async def list(self, which: Filter) -> list[dict[str, Any]]:
         """See `Desk`."""
-        return await self._ask(lambda db, now: _list(db, now, which))
+        return await self._ask(lambda db, now: reading.listed(db, now, which))
 
     async def show(self, event_id: int) -> dict[str, Any] | None:
         """See `Desk`."""
-        return await self._ask(lambda db, now: _show(db, now, event_id))
+        return await self._ask(lambda db, now: reading.shown(db, now, event_id))
 
     async def redrive(self, entry_ids: Sequence[int]) -> int:
         """See `Desk`."""
@@ -389,7 +391,7 @@ class SqliteStore:
 
     async def discard(self, entry_ids: Sequence[int], *, why: str) -> int:
         """See `Desk`."""
-        return await self._ask(lambda db, now: sum(_discard(db, now, entry, _text(why)) for entry in entry_ids))
+        return await self._ask(lambda db, now: sum(_discard(db, now, entry, writable(why)) for entry in entry_ids))
 
 
 def _record(db: Connection, now: float, arrivals: Iterable[Arrival]) -> list[Receipt]:
@@ -401,7 +403,7 @@ def _record(db: Connection, now: float, arrivals: Iterable[Arrival]) -> list[Rec
     waiting: list[tuple[int, int]] = []
     entries: list[tuple[object, ...]] = []
     for arrival in arrivals:
-        end = tasks.end_of(db, _text(arrival.ends)) if arrival.ends else None
+        end = tasks.end_of(db, writable(arrival.ends)) if arrival.ends else None
         if arrival.found and end and end[0] is not None:
             receipts.append(Receipt(end[0], copy=True))
             continue
@@ -413,10 +415,10 @@ def _record(db: Connection, now: float, arrivals: Iterable[Arrival]) -> list[Rec
             continue
         last += 1
         if end is not None:
-            tasks.ended(db, _text(arrival.ends), last, found=arrival.found)
+            tasks.ended(db, writable(arrival.ends), last, found=arrival.found)
         fresh[arrival.body] = last
-        key = _text(arrival.key)
-        events.append((last, now, _text(arrival.type), key, arrival.body))
+        key = writable(arrival.key)
+        events.append((last, now, writable(arrival.type), key, arrival.body))
         if not arrival.found:
             waiting.append((last, digest))
         for entry, handler in enumerate(() if known else arrival.handlers, start=last * PLACES):
@@ -442,8 +444,13 @@ def _original(db: Connection, now: float, digest: int, body: bytes) -> int | Non
 def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease: float) -> Claim:
     entries: list[Entry] = []
     waits: list[float] = []
+    paused = {handler for (handler,) in db.execute(FIND_PAUSED)}
     for handler, most in wanted:
+        if handler in paused:
+            continue
         taken = [Entry(*row) for row in db.execute(FIND_EXPIRED, (now, handler, now, most))]
+        for entry in taken:
+            _note(db, now, (entry.id, entry.fence - 1, entry.attempt - 1), "lost")
         taken += [Entry(*row) for row in db.execute(FIND_DUE, (now, handler, now, most - len(taken)))]
         if taken:
             db.executemany(CLAIM, [(now, now + lease, entry.id) for entry in taken])
@@ -456,14 +463,28 @@ def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease:
 
 def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
     if isinstance(ending, Again):
-        done = db.execute(AGAIN, (now, now + ending.after, _text(ending.why), entry.id, entry.fence))
+        done = db.execute(AGAIN, (now, now + ending.after, writable(ending.why), entry.id, entry.fence))
     else:
         state, why = ("dead", ending.why) if isinstance(ending, Dead) else ("done", "")
-        done = db.execute(END, (state, now, _text(why), entry.id, entry.fence))
+        done = db.execute(END, (state, now, writable(why), entry.id, entry.fence))
     if not done.rowcount:
         return False
+    match ending:
+        case Again(_, why):
+            _note(db, now, (entry.id, entry.fence, entry.attempt), "again", why)
+        case Dead(why):
+            _note(db, now, (entry.id, entry.fence, entry.attempt), "dead", why)
+        case _:
+            pass
     _move_up(db, entry.handler, entry.key)
     return True
+
+
+def _note(db: Connection, now: float, attempt: tuple[int, int, int], how: str, why: str = "") -> None:
+    """Keep how an attempt ended that did not end well; of an entry only the last ones are kept."""
+    entry, fence, number = attempt
+    db.execute(ADD_ATTEMPT, (entry, fence, number, now, how, writable(why)))
+    db.execute(DROP_OLD_ATTEMPTS, (entry, fence - KEPT_ATTEMPTS))
 
 
 def _releasing(entries: Iterable[Entry]) -> Work[None]:
@@ -505,7 +526,8 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
             if forgettable:
                 over.append(event)
         reach = [(event * PLACES, event * PLACES + PLACES - 1) for event in over]
-        db.executemany(DROP_CALLS, reach)
+        for statement in (DROP_CALLS, DROP_ATTEMPTS, DROP_WAITS):
+            db.executemany(statement, reach)
         entries = db.executemany(DROP_ENTRIES, reach).rowcount
         db.executemany(MARK_ACCEPTED, [(event,) for event in over])
         db.executemany(DROP_EVENT, [(event,) for event in over])
@@ -549,57 +571,11 @@ def _held(db: Connection, entry: Entry) -> bool:
 
 def _adopt(db: Connection, now: float) -> int:
     running = db.execute(FIND_RUNNING).fetchall()
-    for entry, handler, key in running:
+    for entry, handler, key, attempt, fence in running:
         db.execute(ADOPT, (now, now, entry))
+        _note(db, now, (entry, fence, attempt), "lost")
         _move_up(db, handler, key)
     return len(running)
-
-
-def _counts(db: Connection, _now: float) -> dict[str, int]:
-    events, entries = db.execute(COUNT_KEPT).fetchone()
-    states = dict.fromkeys(STATES, 0) | dict(db.execute(COUNT_STATE).fetchall())
-    states["done"] = entries - sum(states.values())
-    return {"events": events, "unconfirmed": _number(db, COUNT_WAITING), **states}
-
-
-def _list(db: Connection, now: float, which: Filter) -> list[dict[str, Any]]:
-    wanted: dict[str, object] = {"type": which.type, "key": which.key, "handler": which.handler}
-    terms = {ROWS_WHERE[column]: _text(str(value)) for column, value in wanted.items() if value is not None}
-    if which.state is not None:
-        terms[ROWS_STATE.get(which.state, "NULL IS ?")] = which.state
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    rows = db.execute(f"{ROWS}{where} ORDER BY entries.id DESC LIMIT ?", (*terms.values(), which.limit))
-    return [desk.Row(*row).told(now) for row in rows]
-
-
-def _show(db: Connection, now: float, event_id: int) -> dict[str, Any] | None:
-    row = db.execute(SHOW_EVENT, (event_id,)).fetchone()
-    if row is None:
-        return None
-    event, kind, key, recorded, body, waiting, sent = row
-    reach = event * PLACES, event * PLACES + PLACES - 1
-    return {
-        "id": event,
-        "type": kind,
-        "key": key,
-        "age": round(now - recorded, 3),
-        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
-        "body": desk.readable(body),
-        "entries": [desk.Row(*row).told(now) for row in db.execute(SHOW_ENTRIES, reach)],
-        "calls": [
-            {
-                "entry_id": entry,
-                "handler": handler,
-                "identity": identity,
-                "action": action,
-                "request": desk.readable(request),
-                "reply": None if reply is None else desk.readable(reply),
-                "state": "in doubt" if reply is None else "replied",
-                "age": round(now - made, 3),
-            }
-            for entry, handler, identity, action, request, reply, made in db.execute(SHOW_CALLS, reach)
-        ],
-    }
 
 
 def _redrive(db: Connection, now: float, entry: int) -> bool:
@@ -630,8 +606,3 @@ def _write(db: Connection, statement: str, *rows: Sequence[Any]) -> None:
 
 def _number(db: Connection, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> Any:
     return db.execute(query, values).fetchone()[0]
-
-
-def _text(text: str) -> str:
-    """Text that SQLite can hold: JSON may carry half of a surrogate pair, and so may the name of a file."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
