@@ -22,16 +22,16 @@ from vodworker.events import ProcedureStateChanged
 SHORTEST_WAIT = 10.0  # seconds: a task that failed at once is not hammered at
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(BaseModel, frozen=True):
     """What can be set."""
 
     redo_for: float = Field(21600.0, ge=0, le=72 * 3600)  # the service forgets a task after 72 hours
 
 
-@on(ProcedureStateChanged)
-async def follow_procedure(event: ProcedureStateChanged, ctx: Context) -> Outcome:
+@on(ProcedureStateChanged, options=Options)
+async def follow_procedure(event: ProcedureStateChanged, ctx: Context[Options]) -> Outcome:
     """Each task of a procedure ends on its own: the log has a line for each."""
-    options = Options(**ctx.options)
+    options = ctx.options
     for task in event.process_task_list:
         asked = task.input.model_dump(exclude_unset=True) if task.input else {}
         if task.ok:
@@ -49,7 +49,7 @@ async def follow_procedure(event: ProcedureStateChanged, ctx: Context) -> Outcom
     return await redo(event.vod_task_id, why, options.redo_for, ctx)
 
 
-async def redo(task_id: str, why: str, redo_for: float, ctx: Context) -> Outcome:
+async def redo(task_id: str, why: str, redo_for: float, ctx: Context[Options]) -> Outcome:
     """Run the task again, unless it runs or has ended well by now: an event may be old news."""
     task = await ctx.vod.call(GetTaskInfo(vod_task_id=task_id))
     if task.status != "FINISH" or not task.data or not faults_of(task.data):

@@ -20,7 +20,7 @@ from vodworker.api import CoverBySnapshot, ProcessFile, Transcode
 from vodworker.events import NewFileUpload
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(BaseModel, frozen=True):
     """What can be set."""
 
     templates: Annotated[tuple[int, ...], Field(min_length=1)] = (210, 220)
@@ -30,10 +30,10 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     sources: frozenset[str] | None = None
 
 
-@on(NewFileUpload)
-async def process_upload(event: NewFileUpload, ctx: Context) -> Outcome:
+@on(NewFileUpload, options=Options)
+async def process_upload(event: NewFileUpload, ctx: Context[Options]) -> Outcome:
     """One task makes all outputs, so that there is one event at their end."""
-    options = Options(**ctx.options)
+    options = ctx.options
     if event.status or not event.file_id:
         return Reject(f"an upload without a file: {event.message or 'no message'} (status {event.status})")
     at_work = event.procedure_task_id or event.transcode_task_id

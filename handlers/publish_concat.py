@@ -19,7 +19,7 @@ from vodworker.codes import explain
 from vodworker.events import ConcatComplete
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(BaseModel, frozen=True):
     """What can be set."""
 
     name: str | None = None
@@ -27,10 +27,10 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     tags: tuple[str, ...] = ()
 
 
-@on(ConcatComplete)
-async def publish_concat(event: ConcatComplete, ctx: Context) -> Outcome:
+@on(ConcatComplete, options=Options)
+async def publish_concat(event: ConcatComplete, ctx: Context[Options]) -> Outcome:
     """Every file that was made is published, whatever became of the others."""
-    options = Options(**ctx.options)
+    options = ctx.options
     today = datetime.now(UTC).astimezone().date()  # where this machine stands; the event carries no time
     failed: list[str] = []
     for file in event.file_info:

@@ -33,7 +33,7 @@ PASSING = frozenset({408, 425, 429})  # timeout, too early, too many: of all 4xx
 LONGEST_WAIT = 3600.0  # seconds; a server that asks for more is asked earlier
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(BaseModel, frozen=True):
     """What can be set."""
 
     url: HttpUrl | None = None
@@ -42,10 +42,10 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     timeout: float = Field(10.0, gt=0)
 
 
-@on(Event)
-async def webhook(event: Event, ctx: Context) -> Outcome:
+@on(Event, options=Options)
+async def webhook(event: Event, ctx: Context[Options]) -> Outcome:
     """It hears everything, and is done at once with what is not to be sent."""
-    options = Options(**ctx.options)
+    options = ctx.options
     if options.url is None or (options.types is not None and event.type not in options.types):
         return Done()
     headers = {"Content-Type": "application/json", "Vodworker-Event-Id": str(ctx.event_id)}

@@ -89,6 +89,30 @@ def test_a_wrong_outcome_is_refused_where_it_is_made(wrong: Any) -> None:
         Reject([wrong])  # type: ignore[arg-type]  # as above
 
 
+class Unspeakable(Exception):
+    """Neither words nor a picture of it can be had."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+def test_what_cannot_be_told_is_named() -> None:
+    """An error without words, and a value without a picture, are told by their classes."""
+    assert "Unspeakable: it cannot be told" == describe(Unspeakable())
+    match end(Unspeakable):
+        case Dead(why):
+            assert "Unspeakable" in why
+        case other:
+            pytest.fail(f"it is not dead, but {other}")
+    match end([Unspeakable()]):
+        case Dead(why):
+            assert why.startswith("the handler returned <list that cannot be shown>, which is no outcome")
+        case other:
+            pytest.fail(f"it is not dead, but {other}")
+
+
 def test_an_error_is_told_in_a_line() -> None:
     """Its class and its first words, without line breaks; an error without words is its class."""
     assert "ValueError: two lines" == describe(ValueError("two\nlines"))

@@ -32,6 +32,7 @@ import pytest
 from vodworker.api import ACTIONS
 from vodworker.config import load
 from vodworker.errors import ConfigError
+from vodworker.events import EVENTS
 from vodworker.log import IDENTIFIERS, LOG_EVENTS
 from vodworker.router import Router
 
@@ -257,9 +258,11 @@ def free_port() -> str:
             return str(port)
 
 
+TRANSLATION = ROOT / "README.zh-CN.md"  # has the blocks of README.md, which are run there
 FOUND = {
     path.relative_to(ROOT).as_posix(): blocks(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
     for path in DOCUMENTS
+    if path != TRANSLATION
 }
 
 
@@ -268,6 +271,30 @@ FOUND = {
 def test_block_holds(block: Block, tmp_path: Path) -> None:
     """What a document shows is true: code runs, settings are accepted, commands do what is shown."""
     examine(block, tmp_path, FOUND[block.document])
+
+
+def test_both_languages_say_the_same() -> None:
+    """The Chinese README has the blocks, the names and the links of the English one, in the same order or another."""
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", TRANSLATION.name))
+
+    assert [(it.text, it.order, it.told) for it in blocks("", english)] == [
+        (it.text, it.order, it.told) for it in blocks("", chinese)
+    ]
+    for names in (r"^ *```.*", r"(?<!`)`([^`]+)`(?!`)", r"\]\(docs/([^)]*)\)", r"^#+ ", r"^\| "):
+        assert sorted(re.findall(names, english, re.MULTILINE)) == sorted(re.findall(names, chinese, re.MULTILINE))
+
+
+def test_events_in_the_readme_are_real() -> None:
+    """The fields that the README names for an event are there, and it comes after the actions named."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*) \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    told = [(EVENTS[name], causes, fields) for name, causes, fields in rows if name in EVENTS]
+
+    assert told
+    for event, causes, fields in told:
+        assert [] == [name for name in re.findall(r"`(\w+)`", fields) if not hasattr(event(), name)]
+        assert [] == [name for name in re.findall(r"`(\w+)`", causes) if ACTIONS[name].starts_task != event.__name__]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

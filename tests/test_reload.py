@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from vodworker import Context, on
 from vodworker.config import Settings
 from vodworker.errors import ConfigError
+from vodworker.events import Event
 from vodworker.log import heard, setup
 from vodworker.reload import LIVE, Live, differences, merged
+from vodworker.router import Router
 
 OLD: dict[str, Any] = {"account": {"secret_id": "test-secret-id", "secret_key": "test-secret-key"}}
 NEW: dict[str, Any] = {
@@ -19,6 +22,14 @@ NEW: dict[str, Any] = {
     "log": {"level": "debug"},
     "pull": {"streams": 9},
 }
+
+
+@on(Event)
+async def hear(event: Event, ctx: Context) -> None:
+    """The only handler that is loaded."""
+
+
+ROUTER = Router.of(hear)
 
 
 def settings(**sections: Any) -> Settings:
@@ -33,7 +44,7 @@ class Reloaded:
         setup("json", stream=io.BytesIO())
         self.used: list[Settings] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.live = Live(settings(), lambda: raised(found) if isinstance(found, ConfigError) else found, ("hear",))
+        self.live = Live(settings(), lambda: raised(found) if isinstance(found, ConfigError) else found, ROUTER)
         held = self.live.options
         with heard(lambda event, facts: self.told.append((event, dict(facts)))):
             self.live.reload(lambda it: raised(fails) if fails else self.used.append(it))
@@ -50,7 +61,7 @@ def test_what_can_change_does() -> None:
     it = Reloaded(settings(**NEW))
     ((event, facts),) = it.told
 
-    assert ("worker.reloaded", ["account.secret_id", "account.secret_key", "handlers.options", "log.level"]) == (
+    assert ("worker.reloaded", ["account.secret_id", "account.secret_key", "handlers.options.hear", "log.level"]) == (
         event,
         facts["changed"],
     )
@@ -87,7 +98,7 @@ def test_a_mistake_changes_nothing(reload: Any, problem: str) -> None:
     ((event, facts),) = it.told
 
     assert ("worker.unchanged", (problem,)) == (event, facts["problems"])
-    assert (settings(), {}) == (it.live.settings, it.live.options)
+    assert (settings(), {"hear": {}}) == (it.live.settings, it.live.options)
     assert "https://vod" in repr(it.live)
 
 

@@ -1,22 +1,20 @@
 """The promises of the door for plug-ins: what is marked is found, what cannot work refused, what fails a value."""
 
 import asyncio
-import dataclasses
 import functools
 import inspect
 import sys
 import threading
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import pytest
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from vodworker import Context, Done, Outcome, Reject, Retry, on
 from vodworker.api import GetTaskInfo, ProcessFile, Transcode
-from vodworker.cloud.ledger import Deadline
 from vodworker.errors import ConfigError
 from vodworker.events import (
     EVENTS,
@@ -29,6 +27,7 @@ from vodworker.events import (
     decode,
 )
 from vodworker.log import bound
+from vodworker.options import read_options
 from vodworker.outcome import Again, Dead, describe, ending
 from vodworker.plugins import GROUP
 from vodworker.router import Route, Router
@@ -151,6 +150,24 @@ def refused(*handlers: Handler | ModuleType) -> tuple[str, ...]:
     return caught.value.problems
 
 
+class Wide(BaseModel):
+    """Options."""
+
+
+class Narrow(Wide):
+    """Options of another kind."""
+
+
+def typed(event: Any = NewFileUpload, ctx: Any = Context, gives: Any = None, options: Any = None) -> Any:
+    """A handler of uploads with these annotations."""
+
+    def typed_so(event: Any, ctx: Any) -> None: ...
+
+    typed_so.__annotations__ = {"event": event, "ctx": ctx, "return": gives}
+    mark: Any = on(NewFileUpload, options=options) if options else on(NewFileUpload)
+    return mark(typed_so)
+
+
 def test_wrong_signature_is_refused() -> None:
     """A handler that does not take (event, ctx) is refused with its place, all of them at once."""
 
@@ -176,6 +193,54 @@ def test_signature_may_be_wider() -> None:
 
     mark: Any = on(Event)
     assert ("defaults", "anything") == tuple(Router.of(mark(defaults), mark(anything)).routes)
+
+
+@pytest.mark.parametrize(
+    "told,handler",
+    [
+        ("hears NewFileUpload and takes ClipComplete; let it take NewFileUpload", typed(event=ClipComplete)),
+        ("hears NewFileUpload and takes int | str; let it take NewFileUpload", typed(event=int | str)),
+        ("returns bool; let it return Done(), Retry(…), Reject(…) or None", typed(gives=bool)),
+        ("returns dict; let it return Done(), Retry(…), Reject(…) or None", typed(gives=dict[str, int] | None)),
+        ("takes Context[Wide]; let @on say options=Wide", typed(ctx=Context[Wide])),
+        (
+            "has options of Wide and takes a context of Mapping; let it take Context[Wide]",
+            typed(ctx=Context, options=Wide),
+        ),
+        (
+            "has options of Wide and takes a context of Narrow; let it take Context[Wide]",
+            typed(ctx=Context[Narrow], options=Wide),
+        ),
+    ],
+)
+def test_wrong_annotations_are_refused(told: str, handler: Handler) -> None:
+    """A handler that says itself that it takes or returns something else is refused with its place."""
+    (problem,) = refused(handler)
+
+    assert f"handler typed_so at {__file__}:{handler.__code__.co_firstlineno} {told}" == problem
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        typed(event=Event),
+        typed(event=NewFileUpload | ClipComplete),
+        typed(event=object),
+        typed(event=TypeVar("T", bound=Event)),
+        typed(event="a name that nobody knows"),
+        typed(gives=Any),
+        typed(gives=Coroutine[Any, Any, None]),
+        typed(gives=Outcome),
+        typed(gives=NoReturn),
+        typed(ctx=Context[Mapping[str, Any]]),
+        typed(ctx=Context[Any, Any]),
+        typed(ctx=Context[Any, Any], options=Wide),
+        typed(ctx=Context[BaseModel], options=Wide),
+    ],
+)
+def test_annotations_may_be_wider(handler: Handler) -> None:
+    """What an annotation allows beside what comes, and what only a type checker can tell, is no hindrance."""
+    assert ["typed_so"] == list(Router.of(handler).routes)
 
 
 def test_generator_is_refused() -> None:
@@ -216,6 +281,27 @@ def test_two_of_one_name_are_refused() -> None:
     (problem,) = refused(made(), made())
     assert problem.startswith("handler same is defined twice, at ")
     assert 2 == problem.count(f"{__file__}:")
+
+
+def test_handler_that_another_replaces_is_told(tmp_path: Path) -> None:
+    """Of two functions of one name Python keeps the last: a file whose handler is lost so stops the start."""
+    twice = GOOD.format(name="same")
+    file = folder(tmp_path, a=twice + twice + "def same(): ...\n") / "a.py"
+
+    assert (
+        f"handler same at {file}:6 is replaced by what has the same name at {file}:17; rename one",
+        f"handler same at {file}:14 is replaced by what has the same name at {file}:17; rename one",
+    ) == problems_of(tmp_path)[:2]
+
+
+def test_handler_that_is_not_found_by_its_name_is_told(tmp_path: Path) -> None:
+    """A handler in a class, or below a decorator that hides it, would never run: it stops the start."""
+    inside = "class Shelf:\n" + "".join(f"    {line}\n" for line in GOOD.format(name="inside").strip().splitlines()[3:])
+    hidden = "\n@lambda function: len\n" + GOOD.format(name="hidden").strip().partition("\n\n\n")[2]
+    file = folder(tmp_path, a=GOOD.format(name="fine") + inside + hidden) / "a.py"
+
+    told = "is not found by its name; let @on stand above a function at the top level of its file"
+    assert (f"handler inside at {file}:11 {told}", f"handler hidden at {file}:15 {told}") == problems_of(tmp_path)
 
 
 def test_unmarked_function_is_refused() -> None:
@@ -260,6 +346,12 @@ def returning(value: Any, *, plain: bool = False) -> Handler:
     return on(Event)(in_thread if plain else in_loop)
 
 
+@on(Event)
+async def returning_never(event: Event, ctx: Context) -> None:
+    """A handler that waits for ever."""
+    await asyncio.Event().wait()
+
+
 def raising(error: BaseException, *, plain: bool = False) -> Handler:
     """A handler that raises this."""
 
@@ -277,6 +369,15 @@ def raising(error: BaseException, *, plain: bool = False) -> Handler:
 async def test_outcome_is_what_was_returned(value: object, *, plain: bool) -> None:
     """A run gives what the handler returned, be it an outcome or not."""
     assert value == await ran(returning(value, plain=plain))
+
+
+class Speechless(BaseException):
+    """An exception whose words are an exception."""
+
+    def __str__(self) -> str:
+        raise self
+
+    __repr__ = __str__
 
 
 class Falsy(Exception):
@@ -298,8 +399,12 @@ class Falsy(Exception):
         StopIteration(),
         asyncio.CancelledError(),
         TimeoutError(),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        BaseExceptionGroup("several", [KeyboardInterrupt()]),
+        Speechless(),
     ],
-    ids=repr,
+    ids=describe,
 )
 async def test_failure_is_a_value(error: BaseException, *, plain: bool) -> None:
     """Whatever a handler raises is what came of the run, `sys.exit()` and a cancellation of its own making included."""
@@ -308,38 +413,22 @@ async def test_failure_is_a_value(error: BaseException, *, plain: bool) -> None:
     assert isinstance(outcome, RuntimeError if isinstance(error, StopIteration) else type(error))
 
 
-@pytest.mark.parametrize("plain", [False, True])
-async def test_traceback_begins_in_the_handler(*, plain: bool) -> None:
-    """Whoever reads how a handler failed sees its own lines, and none of those between it and the loop."""
-    failed = await ran(raising(ValueError("no"), plain=plain))
-
-    assert isinstance(failed, ValueError)
-    assert ["in_thread" if plain else "in_loop"] == [it.name for it in traceback.extract_tb(failed.__traceback__)]
-
-
-async def test_traceback_of_a_timeout_begins_in_the_handler() -> None:
-    """What is told of a run that took too long is where it was then, and what its limit is."""
-
-    @on(Event)
-    async def slow(event: Event, ctx: Context) -> None:
-        await asyncio.Event().wait()
-
-    brief = dataclasses.replace(context(), deadline=Deadline(0.01))
-    failed = await Route.of(slow).run(NewFileUpload(), brief)
-
-    assert isinstance(failed, TimeoutError)
-    assert failed.__cause__
-    told = [[it.name for it in traceback.extract_tb(it.__traceback__)] for it in (failed, failed.__cause__)]
-    assert [[], ["slow", "wait"]] == told
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), SystemExit(3), asyncio.CancelledError(), GeneratorExit(), Speechless()], ids=describe
+)
 def test_failure_is_tried_again(error: BaseException) -> None:
     """A failure is a retry until the attempts are spent, then the end."""
     endings = [ending(error, attempt=attempt, attempts=2, random=lambda: 0.5) for attempt in (1, 2)]
 
     why = describe(error)
     assert [Again(2.0, why), Dead(f"attempt 2 of 2 failed: {why}")] == endings
+
+
+async def test_run_that_is_thrown_away_ends() -> None:
+    """A run whose loop has gone is closed where it stands: that is no failure of the handler, and nothing goes on."""
+    run = ran(returning_never)
+    run.send(None)
+    run.close()
 
 
 async def test_task_that_a_handler_cancelled_is_its_own_failure() -> None:
@@ -720,3 +809,117 @@ def test_package_and_directory_may_not_share_a_name(tmp_path: Path, package: Cal
     (problem,) = problems_of(here)
 
     assert f"at {here / 'a.py'}:6 and at {tmp_path / 'site' / 'acme_vod' / 'upload.py'}:6" in problem
+
+
+# Options
+
+
+class Colours(BaseModel):
+    """What a handler of these tests can be told."""
+
+    paint: str
+    layers: int = Field(default=1, ge=1)
+    Frame: SecretStr | None = None
+
+
+VARIABLE = "VODWORKER_HANDLERS__OPTIONS__PAINTS__PAINT"
+
+
+@on(NewFileUpload, options=Colours)
+async def paints(event: NewFileUpload, ctx: Context[Colours]) -> Outcome:
+    """A handler with options."""
+    return Reject(f"{ctx.options.layers} of {ctx.options.paint}")
+
+
+def test_options_are_of_the_model_that_a_handler_declares() -> None:
+    """Options are read into the handler's model; a handler without one gets them as they are."""
+    options = Router.of(paints, hears_all).options({"paints": {"paint": "red"}, "hears_all": {"any": [1]}})
+
+    assert {"paints": Colours(paint="red"), "hears_all": {"any": [1]}} == options
+
+
+@pytest.mark.parametrize(
+    "given,problems",
+    [
+        (
+            {},
+            [f"handlers.options.paints.paint is missing; set it in the settings file or as {VARIABLE}"],
+        ),
+        (
+            {"paint": "red", "layer": 2, "hue": 1},
+            [
+                "handlers.options.paints.layer is not an option; did you mean layers?",
+                "handlers.options.paints.hue is not an option; there are paint, layers, Frame",
+            ],
+        ),
+        (
+            {"paint": ["hush"], "layers": 0},
+            [
+                "handlers.options.paints.paint is wrong; it must be a valid string",
+                "handlers.options.paints.layers is 0; it must be greater than or equal to 1",
+            ],
+        ),
+    ],
+)
+def test_wrong_options_stop_the_start(given: dict[str, Any], problems: list[str]) -> None:
+    """Every option that is wrong, missing or none is told at once, with the nearest name and without its text."""
+    with pytest.raises(ConfigError) as caught:
+        Router.of(paints).options({"paints": given})
+
+    assert problems == list(caught.value.problems)
+
+
+def test_a_model_may_say_more_of_its_names() -> None:
+    """Aliases are names of options, a model that allows more is given more, and what is forbidden inside is told."""
+
+    class Inner(BaseModel, extra="forbid"):
+        """A table inside."""
+
+    class Wide(BaseModel, extra="allow", validate_by_name=True):
+        """Options of any names."""
+
+        by: int = Field(0, alias="By")
+        inner: Inner = Inner()
+
+    class Narrow(BaseModel):
+        """Options with an alias."""
+
+        by: int = Field(0, alias="By")
+
+    problems: list[str] = []
+
+    wide: Any = read_options("a", Wide, {"by": 1, "more": 2}, problems)
+    narrow: Any = read_options("a", Narrow, {"By": 3}, problems)
+    assert (1, 2, 3, []) == (wide.by, wide.more, narrow.by, problems)
+    read_options("a", Narrow, {"by": 3}, problems)
+    read_options("a", Wide, {"inner": {"x": 1}}, problems)
+    assert [
+        "handlers.options.a.by is not an option; did you mean By?",
+        "handlers.options.a.inner.x is not an option; remove it",
+    ] == problems
+
+
+def test_a_model_that_fails_is_a_problem() -> None:
+    """A validator of the author's own that raises what it should not stops the start in words."""
+
+    class Broken(BaseModel):
+        """Options that cannot be read."""
+
+        @model_validator(mode="before")
+        @classmethod
+        def _read(cls, _: Any) -> Any:
+            raise KeyError("oops")
+
+    problems: list[str] = []
+    read_options("a", Broken, {}, problems)
+
+    assert ["handlers.options.a cannot be read: KeyError: 'oops'"] == problems
+
+
+@pytest.mark.parametrize("given", [{"options": dict}, {"options": Colours(paint="red")}, {"resources": 1}])
+def test_mark_needs_a_model_and_a_function(given: dict[str, Any]) -> None:
+    """Options that are no model, and resources that cannot be opened, are refused where they stand."""
+    mark: Callable[..., object] = on
+
+    with pytest.raises(TypeError, match=r"@on takes a (pydantic model as options|function of the options)"):
+        mark(Event, **given)

@@ -11,8 +11,8 @@ from vodworker.api import GetTaskInfo, ModifyVodInfo, ProcessFile, RedoTask, Rep
 from vodworker.emulator.faults import Code, Plan
 from vodworker.errors import BadReply, CallError, Denied, InDoubt, Refused, Unreachable, refusal
 from vodworker.events import EVENTS, Event, FileDeleted, NewFileUpload, TaskComplete, TaskEvent, Unknown, decode, ends
+from vodworker.handler import Caller
 from vodworker.outcome import Outcome
-from vodworker.router import Caller
 from vodworker.testing import FAULTS, Recorder, Stage, context, run, sample, samples
 
 ASK = GetTaskInfo(vod_task_id="t")

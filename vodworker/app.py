@@ -122,7 +122,9 @@ def shipped_handlers() -> Path:
 def load_handlers(settings: Settings) -> Router:
     """The handlers that the settings ask for; `ConfigError` with every problem."""
     handlers = settings.handlers
-    return Router.load(handlers.directories, enabled=handlers.enabled, named=handlers.options)
+    router = Router.load(handlers.directories, enabled=handlers.enabled, named=handlers.options)
+    router.options(handlers.options)
+    return router
 
 
 def ready(settings: Settings) -> Router:
@@ -143,7 +145,7 @@ async def run(settings: Settings, *, read: Callable[[], Settings] | None = None,
     opened, `JournalError` (in an exception group) when the journal breaks.
     """
     router = ready(settings)
-    live = Live(settings, read or (lambda: settings), tuple(router.routes))
+    live = Live(settings, read or (lambda: settings), router)
     watch = Watch(router.routes, systemd or Systemd.of({}), limit=settings.limit)
     with watch.listening():
         async with answering(settings.http.listen, watch) as address, asyncio.TaskGroup() as group:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vodworker.codes import Fault, explain
+from vodworker.door import plugin_door, shown
 from vodworker.errors import BadReply, CallError, Refused, Unreachable, VodworkerError
 
 
@@ -107,9 +108,8 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
                 return Dead(f"attempt {attempt} of {attempts} failed: {describe(outcome)}")
             return Again(backoff(attempt, random), describe(outcome))
         case _:
-            return Dead(
-                f"the handler returned {outcome!r}, which is no outcome; return Done(), Retry(…), Reject(…) or None"
-            )
+            remedy = "return Done(), Retry(…), Reject(…) or None"
+            return Dead(f"the handler returned {shown(outcome)}, which is no outcome; {remedy}")
 
 
 def outage(error: CallError) -> bool:
@@ -124,5 +124,7 @@ def outage(error: CallError) -> bool:
 
 def describe(error: BaseException) -> str:
     """An error in a line: its class and its first words."""
-    text = " ".join(str(error).split())[:500]
+    text = "it cannot be told"  # its own `__str__` may fail, too
+    with plugin_door():
+        text = " ".join(str(error).split())[:500]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,12 +1,12 @@
 """Settings that are read again while the daemon runs (SIGHUP): what can change without a restart, does.
 
-That is how the log looks, the handlers' own settings and the account's keys. All the rest is told and left as it was;
-with one mistake in them, nothing changes at all.
+That is how the log looks, the account's keys and the options of handlers, but of those that have resources, which were
+opened with them. All the rest is told and left as it was; with one mistake in them, nothing changes at all.
 """
 
 import asyncio
 import signal
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from vodworker.config import Settings
 from vodworker.errors import ConfigError
 from vodworker.log import log, setup
+from vodworker.router import Router
 
 LIVE: Mapping[str, tuple[str, ...]] = {  # what a reload changes
     "account": ("secret_id", "secret_key", "secret_key_file", "token"),
@@ -26,14 +27,14 @@ LIVE: Mapping[str, tuple[str, ...]] = {  # what a reload changes
 class Live:
     """The settings in force. `options` are each handler's own; who holds them sees them change.
 
-    read: reads the settings anew. known: the names of the loaded handlers.
+    read: reads the settings anew. router: the loaded handlers.
     """
 
-    def __init__(self, settings: Settings, read: Callable[[], Settings], known: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, read: Callable[[], Settings], router: Router) -> None:
         self.settings = settings
-        self.options = dict(settings.handlers.options)
+        self.options = router.options(settings.handlers.options)
         self._read = read
-        self._known = known
+        self._router = router
 
     def __repr__(self) -> str:
         return f"<Live settings of {self.settings.account.endpoint}>"
@@ -52,27 +53,35 @@ class Live:
         """Read the settings again, and change what can be changed; or tell why not."""
         try:
             found = self._read()
-            settings = merged(self.settings, found)
+            settings = merged(self.settings, found, fixed=self._fixed)
             self._check(settings)
+            options = self._router.options(settings.handlers.options)
             use(settings)
         except ConfigError as error:
             log.error("worker.unchanged", problems=error.problems)
             return
         changed = differences(self.settings, settings)
         self.settings = settings
-        self.options.clear()
-        self.options.update(settings.handlers.options)
+        self.options.update(options)
         setup(settings.log.format, settings.log.level)
         log.info("worker.reloaded", changed=changed, kept=differences(settings, found))
 
     def _check(self, settings: Settings) -> None:
-        strange = sorted(set(settings.handlers.options) - {*self._known, *self.options})
+        strange = sorted(set(settings.handlers.options) - {*self._router.routes, *self.settings.handlers.options})
         if strange:
             raise ConfigError([f"{name} is not a handler that is loaded; restart to load it" for name in strange])
 
+    @property
+    def _fixed(self) -> tuple[str, ...]:
+        """The handlers whose options stay: their resources were opened with them."""
+        return tuple(name for name, route in self._router.routes.items() if route.marked.resources)
 
-def merged(old: Settings, new: Settings) -> Settings:
-    """The old settings with what is `LIVE` of the new ones."""
+
+def merged(old: Settings, new: Settings, *, fixed: Collection[str] = ()) -> Settings:
+    """The old settings with what is `LIVE` of the new ones; the options of `fixed` handlers are the old ones."""
+    options = {name: table for name, table in new.handlers.options.items() if name not in fixed}
+    options |= {name: table for name, table in old.handlers.options.items() if name in fixed}
+    new = new.model_copy(update={"handlers": new.handlers.model_copy(update={"options": options})})
     sections = {name: (getattr(old, name), getattr(new, name), keys) for name, keys in LIVE.items()}
     return old.model_copy(
         update={
@@ -83,7 +92,7 @@ def merged(old: Settings, new: Settings) -> Settings:
 
 
 def differences(old: Settings, new: Settings) -> list[str]:
-    """The settings that are not the same in both, each by its name; limits by that of their action."""
+    """The settings that are not the same in both, by name; limits by their action, options by their handler."""
     one, other = flat(old), flat(new)
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
@@ -96,4 +105,5 @@ def flat(settings: Settings) -> dict[str, Any]:
         keys = type(table).model_fields if isinstance(table, BaseModel) else table
         values = {key: getattr(table, key) if isinstance(table, BaseModel) else table[key] for key in keys}
         found |= {f"{section}.{key}": value for key, value in values.items()}
-    return found
+    options = found.pop("handlers.options")
+    return found | {f"handlers.options.{name}": table for name, table in options.items()}

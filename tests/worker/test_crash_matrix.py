@@ -20,9 +20,10 @@ from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import Limiter
 from vodworker.cloud.queue import Queue
 from vodworker.events import NewFileUpload, ProcedureStateChanged
+from vodworker.handler import Context, on
 from vodworker.journal.port import Store
 from vodworker.journal.sqlite import open_sqlite
-from vodworker.router import Context, Router, on
+from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.testing import in_virtual_time
 from vodworker.worker import Rules, Worker

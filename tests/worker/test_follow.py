@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from vodworker.api import ConcatVideo, ProcessFile, RedoTask, SourceFile, Transcode
 from vodworker.events import ConcatComplete, NewFileUpload, ProcedureStateChanged
+from vodworker.handler import Context, on
 from vodworker.journal.port import Origin
-from vodworker.router import Context, on
 from vodworker.testing import in_virtual_time
 from vodworker.worker.follow import OVERDUE
 

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from vodworker.api import ConcatVideo, GetTaskInfo, SourceFile
 from vodworker.cloud.queue import HANDLE_LIFE
 from vodworker.events import Event, NewFileUpload, TaskEvent, Unknown
+from vodworker.handler import Context, on
 from vodworker.journal.port import Filter
 from vodworker.outcome import Done, Outcome, Reject, Retry
-from vodworker.router import Context, on
 from vodworker.testing import in_virtual_time
 from vodworker.worker import Rules
 

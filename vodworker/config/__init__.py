@@ -1,6 +1,6 @@
 """The edge towards the user's settings: `tree` says what can be set, `reading` finds it."""
 
-from vodworker.config.reading import Given, Key, Survey, find, load, nearest, survey
-from vodworker.config.tree import Account, Address, Settings, address
+from vodworker.config.reading import Given, Key, find, load, must, nearest
+from vodworker.config.tree import Account, Address, Settings, address, variable
 
-__all__ = ["Account", "Address", "Given", "Key", "Settings", "Survey", "address", "find", "load", "nearest", "survey"]
+__all__ = ["Account", "Address", "Given", "Key", "Settings", "address", "find", "load", "must", "nearest", "variable"]

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Mapping, MutableMapping
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
+from pydantic import BaseModel
 
 from vodworker.cloud.ledger import Deadline
 from vodworker.events import Event
+from vodworker.handler import Caller, Context, Options, Resources
 from vodworker.journal.port import Origin
+from vodworker.options import NO_OPTIONS
 from vodworker.outcome import Done, Outcome, Reject, Retry
-from vodworker.router import Caller, Context, Route
+from vodworker.router import Route, Router
 from vodworker.testing.clock import in_virtual_time
 from vodworker.testing.service import Recorder
 
@@ -21,16 +23,18 @@ E = TypeVar("E", bound=Event)
 def context(
     vod: Caller | None = None,
     *,
-    options: Mapping[str, Any] | None = None,
+    options: Options = cast("Any", NO_OPTIONS),  # noqa: B008  # what a handler without options has
+    resources: Resources = cast("Any", None),  # noqa: B008  # what a handler without resources has
     attempt: int = 1,
     event_id: int = 1,
     limit: float = 300.0,
     told: list[dict[str, Any]] | None = None,
     origin: Origin | None = None,
-) -> Context:
+) -> Context[Options, Resources]:
     """What a handler is given beside the event.
 
-    vod: a `Recorder` of its own when it is None. limit: seconds that the run may take. told: gets a dict for each line
+    vod: a `Recorder` of its own when it is None. options: an object of the handler's model, else a mapping. resources:
+    what the handler's resources would have given. limit: seconds that the run may take. told: gets a dict for each line
     that the handler logs, with its `level` and `event`. origin: where the event's task is said to come from.
     """
     lines: list[dict[str, Any]] = [] if told is None else told
@@ -46,7 +50,8 @@ def context(
         ),
         event_id=event_id,
         attempt=attempt,
-        options=MappingProxyType(dict(options or {})),
+        options=options,
+        resources=resources,
         deadline=Deadline(limit),
         loop=running_loop(),
         origin=origin,
@@ -65,7 +70,7 @@ class Run:
     """A run of a handler, as `run` begins it. vod: what it was given to call; told: a dict for each line it logged."""
 
     def __init__(
-        self, handler: Callable[[Any, Context], Any], event: Event, vod: Recorder, facts: Mapping[str, Any]
+        self, handler: Callable[[Any, Any], Any], event: Event, vod: Recorder, facts: Mapping[str, Any]
     ) -> None:
         self.vod = vod
         self.told: list[dict[str, Any]] = []
@@ -99,12 +104,13 @@ class Run:
 
 
 def run(
-    handler: Callable[[E, Context], Any],
+    handler: Callable[[E, Context[Any, Any]], Any],
     event: E,
     /,
     *,
     vod: Recorder | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: BaseModel | Mapping[str, Any] = NO_OPTIONS,
+    resources: Any = None,
     attempt: int = 1,
     event_id: int = 1,
     limit: float = 300.0,
@@ -114,9 +120,19 @@ def run(
 
     In a synchronous test it has run when this returns, in virtual time: waiting takes none. In an async test it runs
     when it is awaited, in the test's own loop: `ran = await run(…)`. vod: one `Recorder` for two runs makes the second
-    the later run of the first. The rest is as in `context`. Raises what the handler raises.
+    the later run of the first. options: a mapping is read into the handler's model; `ConfigError` tells what is
+    wrong. The rest is as in `context`. Raises what the handler raises.
     """
-    facts = {"options": options, "attempt": attempt, "event_id": event_id, "limit": limit, "origin": origin}
+    if not isinstance(options, BaseModel):
+        (options,) = Router.of(handler).options({handler.__name__: options}).values()
+    facts = {
+        "options": options,
+        "resources": resources,
+        "attempt": attempt,
+        "event_id": event_id,
+        "limit": limit,
+        "origin": origin,
+    }
     it = Run(handler, event, Recorder() if vod is None else vod, facts)
     if running_loop() is None:
         in_virtual_time(it.begun)()

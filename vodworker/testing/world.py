@@ -5,6 +5,7 @@ import random
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ from vodworker.cloud.queue import Queue
 from vodworker.emulator import Emulator, Settings, library
 from vodworker.emulator.state import Footage
 from vodworker.events import Event, NewFileUpload
+from vodworker.handler import Context
 from vodworker.journal.port import Filter, Store
 from vodworker.journal.sqlite import open_sqlite
-from vodworker.router import Context, Router
+from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.testing.clock import VirtualLoop
 from vodworker.testing.samples import sample
 from vodworker.worker import Rules, Worker
 
-Handler = Callable[[Any, Context], Any]
+Handler = Callable[[Any, Context[Any, Any]], Any]
 
 EPOCH = 1e9  # Unix seconds at which virtual time begins
 ALL = 100_000  # entries: more than any test makes
@@ -108,7 +110,9 @@ class World:
         ):
             vod = Vod(session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random)
             queue = Queue(vod, limiter=limiter, limit=limit)
-            worker = Worker(queue, store, vod, Router.of(*handlers), rules or Rules(), random=chance.random, **options)
+            router, rules = Router.of(*handlers), rules or Rules()
+            rules = replace(rules, options=router.options(rules.options))
+            worker = Worker(queue, store, vod, router, rules, random=chance.random, **options)
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run(stop))
                 try:

@@ -12,10 +12,11 @@ from vodworker.cloud.client import Vod
 from vodworker.cloud.ledger import Deadline, Ledger
 from vodworker.errors import VodworkerError
 from vodworker.events import Event, TaskEvent, decode
+from vodworker.handler import Context
 from vodworker.journal.port import Claim, Entry, Store
 from vodworker.log import bound, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
-from vodworker.router import Context, Router
+from vodworker.router import Router
 from vodworker.worker.backlog import Backlog
 
 LOOK_AGAIN = 5.0  # seconds: what an operator redrives, or another process gives back, rings no bell here
@@ -24,13 +25,17 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How entries are worked off; seconds and counts, as the settings of the same names say."""
+    """How entries are worked off; seconds and counts, as the settings of the same names say.
+
+    options, resources: of each handler that has any.
+    """
 
     concurrency: int = 16
     attempts: int = 8
     timeout: float = 300.0
     lease: float = 60.0
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: NOTHING)
+    options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    resources: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 class WorkOff:
@@ -132,7 +137,7 @@ class WorkOff:
                         self._unfinished.append(held)
                         log.info("handler.released", took=took)
 
-    async def _context(self, entry: Entry, event: Event) -> Context:
+    async def _context(self, entry: Entry, event: Event) -> Context[Any, Any]:
         deadline = self._deadlines[entry.id] = Deadline(self._rules.timeout)
         if self._stopping:
             deadline.hurry()
@@ -143,6 +148,7 @@ class WorkOff:
             event_id=entry.event_id,
             attempt=entry.attempt,
             options=self._rules.options.get(entry.handler, NOTHING),
+            resources=self._rules.resources.get(entry.handler),
             deadline=deadline,
             loop=asyncio.get_running_loop(),
             origin=await self._store.origin(task) if task else None,
