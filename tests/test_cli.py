@@ -468,7 +468,39 @@ def test_check_finds_everything(shell: Shell, folder: Path) -> None:
     assert 78 == result.exit_code
     assert ["ok", "wrong", "wrong", "wrong", "wrong"] == [line.split()[0] for line in result.stdout.splitlines()]
     assert f"nowhere/x.db cannot be made; create {folder}/nowhere, writable for this user" in result.stdout
-    assert "3 of these must be mended\n" == result.stderr
+    assert "4 of these must be mended\n" == result.stderr
+
+
+def test_check_looks_on_when_settings_are_wrong(shell: Shell, folder: Path) -> None:
+    """What is wrong with one section keeps `check` from none of the others, and from guessing at that one itself."""
+    (folder / "handlers").mkdir()
+    (folder / "handlers" / "a.py").write_text("import nowhere")
+    (folder / "vodworker.toml").write_text(
+        '[pull]\nstrems = 3\nstreams = 0\n[account]\nsecret_id = "test-secret-id"\n[journal]\nurl = "x"'
+    )
+    result = shell("check", "--online")
+
+    assert 78 == result.exit_code
+    assert [
+        "wrong  settings",
+        "wrong  settings",
+        "wrong  settings",
+        "wrong  account",
+        "wrong  handlers",
+        "later  journal",
+        "later  service",
+    ] == [line[:17].rstrip() for line in result.stdout.splitlines()]
+    assert "a.py: line 1: ModuleNotFoundError" in result.stdout
+    assert "5 of these must be mended\n" == result.stderr
+
+
+def test_check_of_an_unreadable_file_is_one_problem(shell: Shell, folder: Path) -> None:
+    """A file that cannot be read leaves nothing to look at, and is not told as many problems."""
+    (folder / "vodworker.toml").write_text("[pull")
+    result = shell("check")
+
+    assert (78, "this must be mended\n") == (result.exit_code, result.stderr)
+    assert ["wrong", "later", "later", "later"] == [line.split()[0] for line in result.stdout.splitlines()]
 
 
 def test_check_is_content(shell: Shell, folder: Path) -> None:
@@ -494,7 +526,8 @@ async def test_check_goes_online(shell: Shell, folder: Path, emulator: Emulator)
     refused = await asyncio.to_thread(shell, "check", "--online")
 
     assert (0, "ok     service   accepts the keys") == (accepted.exit_code, accepted.stdout.splitlines()[-1])
-    assert 1 == refused.exit_code
+    assert not (folder / "vodworker.db").exists()
+    assert (1, "this must be mended") == (refused.exit_code, refused.stderr.splitlines()[-1])
     assert "wrong  service   GetTaskList: code 4104" in refused.stdout
 
 
@@ -583,6 +616,15 @@ def test_code_is_explained(shell: Shell) -> None:
     assert 0 == result.exit_code
     assert ["where", "why", "fault", "again", "do"] == [line.split()[0] for line in result.stdout.splitlines()]
     assert "the account's" in result.stdout
+
+
+def test_an_explanation_needs_no_settings(shell: Shell, folder: Path) -> None:
+    """Settings that are wrong keep nobody from an explanation, and in their language where that can be read."""
+    (folder / "vodworker.toml").write_text('[nonsense]\n[log]\nlanguage = "zh"')
+    result = shell("explain", "4100")
+
+    assert 0 == result.exit_code
+    assert "环节" in result.stdout
 
 
 def test_code_is_explained_in_chinese(shell: Shell) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from vodworker.api import GetTaskList
 from vodworker.app import load_handlers, open_journal, service
-from vodworker.cli.manners import Failed, Unusable, failures, quiet, read, with_config
-from vodworker.config import Settings
+from vodworker.cli.manners import Failed, Unusable, failures, quiet, read_what_can_be, with_config
+from vodworker.config import Survey
 from vodworker.errors import ConfigError, JournalError
+from vodworker.journal.file import MEMORY
 
 
 @with_config
@@ -22,43 +24,57 @@ def check(*, online: bool, config: Path | None) -> None:
 
     Settings, account, handlers, journal; with --online the way to the service and its view of the keys.
     """
-    settings = read(config)
+    found = read_what_can_be(config)
     quiet()
-    ends = asyncio.run(look(settings, [*STEPS, *(ONLINE if online else ())]))
+    ends = asyncio.run(look(found, [*STEPS, *(ONLINE if online else ())]))
     if ends:
         kind = Unusable if any(isinstance(end, Unusable) for end in ends) else Failed
-        raise kind(f"{len(ends)} of these must be mended")
+        count = sum(len(end.message.splitlines()) for end in ends)
+        raise kind(f"{count} of these must be mended" if count > 1 else "this must be mended")
 
 
-async def look(settings: Settings, steps: list[tuple[str, "Step"]]) -> list[Failed]:
-    """Take every step and tell how it went; returns the ends of those that went wrong."""
+async def look(found: Survey, steps: Sequence["Step"]) -> list[Failed]:
+    """Take every step whose settings are not in doubt and tell how it went; the ends of those that went wrong."""
     ends: list[Failed] = []
-    click.echo("ok     settings")
-    for name, step in steps:
+    for step in steps:
+        if unclear := sorted(step.needs & found.doubtful):
+            click.echo(f"later  {step.name:<9} when [{'], ['.join(unclear)}] is mended")
+            continue
         try:
             with failures():
-                click.echo(f"ok     {name:<9} {await step(settings)}")
+                click.echo(f"ok     {step.name:<9} {await step.take(found)}".rstrip())
         except Failed as end:
             ends.append(end)
             for line in end.message.splitlines():
-                click.echo(f"wrong  {name:<9} {line}")
+                click.echo(f"wrong  {step.name:<9} {line}")
     return ends
 
 
-async def account(settings: Settings) -> str:
+async def settings(found: Survey) -> str:
+    """They can be read, and each is a setting."""
+    if found.problems:
+        raise ConfigError(found.problems)
+    return ""
+
+
+async def account(found: Survey) -> str:
     """The keys are there."""
-    if settings.account.missing:
-        raise ConfigError(settings.account.missing)
-    return f"{settings.account.secret_id} at {settings.account.endpoint}"
+    account = found.settings.account
+    if account.missing:
+        raise ConfigError(account.missing)
+    return f"{account.secret_id} at {account.endpoint}"
 
 
-async def handlers(settings: Settings) -> str:
+async def handlers(found: Survey) -> str:
     """Every handler can be loaded."""
-    return ", ".join(load_handlers(settings).routes) or "none: events will be kept and confirmed, and nothing more"
+    return (
+        ", ".join(load_handlers(found.settings).routes) or "none: events will be kept and confirmed, and nothing more"
+    )
 
 
-async def journal(settings: Settings) -> str:
+async def journal(found: Survey) -> str:
     """The journal can be written, or made."""
+    settings = found.settings
     if to_be_made(settings.journal.file):
         return f"{settings.journal.shown} will be made"
     async with open_journal(settings, sole=False) as store:
@@ -77,13 +93,30 @@ def to_be_made(file: Path | None) -> bool:
     return True
 
 
-async def online(settings: Settings) -> str:
+async def online(found: Survey) -> str:
     """The service accepts a signed call."""
+    settings = found.settings
+    if to_be_made(settings.journal.file):  # in memory for now: without a journal nobody has called yet
+        place = settings.journal.model_copy(update={"url": f"sqlite:///{MEMORY}"})
+        settings = settings.model_copy(update={"journal": place})
     async with service(settings, sole=False) as cloud:
         await cloud.vod.call(GetTaskList(status="FINISH"))
     return "accepts the keys"
 
 
-Step = Callable[[Settings], Awaitable[str]]
-STEPS: tuple[tuple[str, Step], ...] = (("account", account), ("handlers", handlers), ("journal", journal))
-ONLINE: tuple[tuple[str, Step], ...] = (("service", online),)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to look at. take: says in a line what it found. needs: the sections that it goes by."""
+
+    name: str
+    take: Callable[[Survey], Awaitable[str]]
+    needs: frozenset[str] = frozenset()
+
+
+STEPS = (
+    Step("settings", settings),
+    Step("account", account, frozenset({"account"})),
+    Step("handlers", handlers, frozenset({"handlers"})),
+    Step("journal", journal, frozenset({"journal"})),
+)
+ONLINE = (Step("service", online, frozenset({"account", "calls", "limits", "journal"})),)

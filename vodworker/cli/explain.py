@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from vodworker import codes
-from vodworker.cli.manners import Failed, print_json, read, with_config
+from vodworker.cli.manners import Failed, print_json, read_what_can_be, with_config
 from vodworker.codes import Explanation, Fault, Language
 
 LABELS: dict[Language, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ def explain(*, code: int, language: Language | None, as_json: bool, config: Path
     The code of a call, a task or a sub-task: where it arises, why, whose fault it is, whether trying again can help,
     and what to do. Exit code 1 when no document of the service has it.
     """
-    language = language or read(config).log.language
+    language = language or read_what_can_be(config).settings.log.language
     explanation = codes.explain(code, language=language)
     if as_json:
         print_json(dataclasses.asdict(explanation))

@@ -11,7 +11,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from vodworker.api import ACTIONS
-from vodworker.config import Given, Key, Settings, load
+from vodworker.config import Given, Key, Settings, Survey, load, survey
 from vodworker.errors import ConfigError, Refused, VodworkerError
 from vodworker.log import setup
 from vodworker.wire import dumps
@@ -67,7 +67,7 @@ def failed(errors: Sequence[VodworkerError]) -> Failed:
 
 def told(error: VodworkerError) -> str:
     """The message, and where there is more."""
-    return f"{error}\n`vodworker explain {error.code}` says more" if isinstance(error, Refused) else str(error)
+    return f"{error}; `vodworker explain {error.code}` says more" if isinstance(error, Refused) else str(error)
 
 
 def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError]:
@@ -97,6 +97,11 @@ def read(config: Path | None, *, handlers: Sequence[Path] = ()) -> Settings:
     """The settings, those of the command line included: the one place that reads the environment."""
     flags: dict[Key, Given] = {("handlers", "directories"): Given(list(handlers), "--handlers")} if handlers else {}
     return load(environ=os.environ, actions=ACTIONS, file=config, flags=flags)  # noqa: TID251  # here it is read
+
+
+def read_what_can_be(config: Path | None) -> Survey:
+    """The settings as far as they are right, for those who can do without."""
+    return survey(environ=os.environ, actions=ACTIONS, file=config)  # noqa: TID251  # here it is read
 
 
 def quiet() -> None:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from vodworker.cli.manners import Failed, read, with_config
+from vodworker.cli.manners import Failed, read_what_can_be, with_config
 from vodworker.codes import Language
 from vodworker.report import STDIN, Tally, lines, sources, words
 from vodworker.report.page import page
@@ -35,7 +35,7 @@ def report(*, logs: tuple[Path, ...], html: Path | None, language: Language | No
     `journalctl -o json` or Docker wrap them, also packed (.gz); `-`, or none at all, is stdin. Exit code 1 when no line
     of vodworker is in it.
     """
-    language = language or read(config).log.language
+    language = language or read_what_can_be(config).settings.log.language
     tally = read_all(logs)
     if not tally.count:
         raise Failed("no line of vodworker's log is in it; the daemon must log JSON ([log] format)")

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
@@ -49,6 +49,18 @@ def find(file: Path | None, environ: Mapping[str, str], *, places: Sequence[Path
     return file or next((place for place in places if place.is_file()), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What could be read: `settings` stand at their defaults where something is wrong.
+
+    problems: each a sentence of its own. doubtful: the sections that do not say what the user meant.
+    """
+
+    settings: Settings
+    problems: tuple[str, ...]
+    doubtful: frozenset[str]
+
+
 def load(
     *,
     environ: Mapping[str, str],
@@ -58,7 +70,23 @@ def load(
     places: Sequence[Path] = PLACES,
     run_secrets: Path = RUN_SECRETS,
 ) -> Settings:
-    """Read the settings, or raise `ConfigError` with every problem that there is.
+    """Read the settings, or raise `ConfigError` with every problem that there is; see `survey`."""
+    found = survey(environ=environ, actions=actions, file=file, flags=flags, places=places, run_secrets=run_secrets)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found.settings
+
+
+def survey(
+    *,
+    environ: Mapping[str, str],
+    actions: Collection[str],
+    file: Path | None = None,
+    flags: Mapping[Key, Given] | None = None,
+    places: Sequence[Path] = PLACES,
+    run_secrets: Path = RUN_SECRETS,
+) -> Survey:
+    """Read the settings, as far as they can be read.
 
     actions: the names that `[limits]` may have. flags: what the command line said, by section and key.
     """
@@ -83,7 +111,8 @@ class _Reading:
     """One reading of the settings: gathers what is given, and what is wrong with it."""
 
     def __init__(self, actions: Collection[str]) -> None:
-        self.problems: list[str] = []
+        self._problems: list[str] = []
+        self._doubtful: set[str] = set()
         self._names: dict[str, tuple[str, ...]] = {
             section: (*LIMITS, BURST, *(it for it in actions if it not in LIMITS))
             if section == "limits"
@@ -91,24 +120,28 @@ class _Reading:
             for section in Settings.model_fields
         }
 
-    def settings(self, given: Mapping[Key, Given]) -> Settings:
-        """The tree of all that is given."""
-        tree: dict[str, Any] = {}
-        for path, it in given.items():
-            *outer, last = path
-            level = tree
-            for name in outer:
-                level = level.setdefault(name, {})
-            level[last] = it.value
-        wrong: list[str] = []
+    def settings(self, given: Mapping[Key, Given]) -> Survey:
+        """The tree of all that is given and can be used, and what cannot."""
         try:
-            settings = Settings.model_validate(tree)
+            settings = Settings.model_validate(_tree(given))
         except ValidationError as error:
-            settings = Settings()
             wrong = list(_told(error, given))
-        if self.problems or wrong:
-            raise ConfigError([*self.problems, *wrong])
-        return settings
+            for (section, _), problem in wrong:
+                self._note(section, problem)
+            out = {place for place, _ in wrong}
+            settings = Settings.model_validate(_tree({path: it for path, it in given.items() if path[:2] not in out}))
+        return Survey(settings, tuple(self._problems), frozenset(self._doubtful))
+
+    def _note(self, section: str, problem: str) -> None:
+        """Note what is wrong, and where."""
+        self._problems.append(problem)
+        self._doubtful.add(section)
+
+    def _nothing(self, problem: str) -> dict[Key, Given]:
+        """Note why a whole file says nothing."""
+        self._doubtful.update(self._names)
+        self._problems.append(problem)
+        return {}
 
     def secrets(self, directory: Path, prefix: str) -> dict[Key, Given]:
         """Secrets that lie in files of their own names."""
@@ -125,20 +158,17 @@ class _Reading:
         try:
             tables = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
-            self.problems.append(f"{file} cannot be read: {error.strerror}; name another file with --config")
-            return {}
+            return self._nothing(f"{file} cannot be read: {error.strerror}; name another file with --config")
         except ValueError as error:  # TOML's and UTF-8's
-            self.problems.append(f"{file} is not TOML: {error}; mend it there")
-            return {}
+            return self._nothing(f"{file} is not TOML: {error}; mend it there")
         given: dict[Key, Given] = {}
         for section, table in tables.items():
             if section not in self._names:
                 meant, every = nearest(section, self._names), list(self._names)
-                self._wrong_name(
-                    f"{file}: [{section}]", "a section", *([f"[{it}]" for it in to] for to in (meant, every))
-                )
+                brackets = ([f"[{it}]" for it in to] for to in (meant, every))
+                self._wrong_name("".join(meant), f"{file}: [{section}]", "a section", *brackets)
             elif not isinstance(table, dict):
-                self.problems.append(f"{file}: {section} is {table!r}; it must be a table: [{section}]")
+                self._note(section, f"{file}: {section} is {table!r}; it must be a table: [{section}]")
             else:
                 for key, value in table.items():
                     path = (section, key)
@@ -171,7 +201,8 @@ class _Reading:
         else:
             known = [variable(section, key) for section, keys in self._names.items() for key in keys]
             meant = nearest(name.removeprefix(PREFIX), [it.removeprefix(PREFIX) for it in (*known, CONFIG)])
-            self._wrong_name(name, "a setting", [f"{PREFIX}{it}" for it in meant], known)
+            meant = [f"{PREFIX}{it}" for it in meant]
+            self._wrong_name(section, name, "a setting", meant, known)
         return {}
 
     def open_key_file(self, layer: dict[Key, Given]) -> None:
@@ -181,7 +212,7 @@ class _Reading:
             return
         if ("account", "secret_key") in layer:
             other = layer["account", "secret_key"].where
-            self.problems.append(f"{named.where} and {other} both give the secret key; remove one of them")
+            self._note("account", f"{named.where} and {other} both give the secret key; remove one of them")
         elif isinstance(named.value, str) and (text := self._secret(Path(named.value), named.where)):
             layer["account", "secret_key"] = Given(text, f"{named.where} ({named.value})")
 
@@ -192,21 +223,21 @@ class _Reading:
             text = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
-            self.problems.append(f"{named} cannot be read: {why}; check its name and its rights")
+            self._note("account", f"{named} cannot be read: {why}; check its name and its rights")
             return ""
         if not text:
-            self.problems.append(f"{named} is empty; write the secret into it")
+            self._note("account", f"{named} is empty; write the secret into it")
         return text
 
     def _opened(self, path: Key, it: Given) -> dict[Key, Given]:
         """A value by itself, but each handler's options by themselves, so that layers add up."""
         if path != _OPTIONS:
             if isinstance(it.value, bool):  # it would pass for a number
-                self.problems.append(f"{it.where} is {str(it.value).lower()}; no setting is a yes or a no")
+                self._note(path[0], f"{it.where} is {str(it.value).lower()}; no setting is a yes or a no")
                 return {}
             return {path: it}
         if not isinstance(it.value, dict):
-            self.problems.append(f"{it.where} is no table; it must hold a table for each handler")
+            self._note("handlers", f"{it.where} is no table; it must hold a table for each handler")
             return {}
         given: dict[Key, Given] = {}
         for handler, options in it.value.items():
@@ -214,7 +245,7 @@ class _Reading:
             if isinstance(options, dict):
                 given.update({(*path, handler, key): Given(value, f"{where}.{key}") for key, value in options.items()})
             else:  # not shown: an option may be a secret
-                self.problems.append(f"{where} is no table; it must hold the options of the handler {handler}")
+                self._note("handlers", f"{where} is no table; it must hold the options of the handler {handler}")
         return given
 
     def _unknown(self, where: str, section: str, key: str, spell: Callable[..., str]) -> None:
@@ -223,11 +254,12 @@ class _Reading:
         elsewhere = [spell(other, key) for other, names in self._names.items() if key in names]
         meant = elsewhere or [spell(section, it) for it in nearest(key, keys)]
         kind = "an action" if section == "limits" else "a setting"
-        self._wrong_name(where, kind, meant, [spell(section, it) for it in keys])
+        self._wrong_name(section, where, kind, meant, [spell(section, it) for it in keys])
 
-    def _wrong_name(self, where: str, kind: str, meant: Sequence[str], all_: Sequence[str]) -> None:
+    def _wrong_name(self, section: str, where: str, kind: str, meant: Sequence[str], all_: Sequence[str]) -> None:
         remedy = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(all_[:LISTED])}"
-        self.problems.append(f"{where} is not {kind}; {remedy}{', …' if not meant and len(all_) > LISTED else ''}")
+        etc = ", …" if not meant and len(all_) > LISTED else ""
+        self._note(section, f"{where} is not {kind}; {remedy}{etc}")
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
@@ -265,10 +297,22 @@ def must(message: str) -> str:
     return message
 
 
-def _told(error: ValidationError, given: Mapping[Key, Given]) -> Iterator[str]:
-    """Each problem: where, what, and how it must be."""
+def _tree(given: Mapping[Key, Given]) -> dict[str, Any]:
+    """The values by section and key."""
+    tree: dict[str, Any] = {}
+    for path, it in given.items():
+        *outer, last = path
+        level = tree
+        for name in outer:
+            level = level.setdefault(name, {})
+        level[last] = it.value
+    return tree
+
+
+def _told(error: ValidationError, given: Mapping[Key, Given]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Each problem: its section and key; where, what, and how it must be."""
     for problem in error.errors(include_url=False, include_input=False):
-        path = tuple(map(str, problem["loc"]))[:2]
+        path = cast("tuple[str, str]", tuple(map(str, problem["loc"]))[:2])  # of a tree of two floors
         it = given[path]
         shown = "wrong" if path in _SECRETS or "@" in str(it.value) else repr(it.value)  # a url may hold a password
-        yield f"{it.where} is {shown}; {must(problem['msg'])}"
+        yield path, f"{it.where} is {shown}; {must(problem['msg'])}"
