@@ -134,13 +134,24 @@ async def test_a_second_daemon_is_refused(path: Path) -> None:
 
 async def test_the_next_daemon_is_let_in(path: Path) -> None:
     """The lock is free when its holder is gone, and also when opening it failed."""
-    path.write_bytes(b"no database" * 100)
+    path.write_bytes(b"SQLite format 3\0" + b"no database" * 100)
     await refusal(path)
     path.unlink()
     async with open_sqlite(path):
         pass
     async with open_sqlite(path) as store:
         assert 0 == (await store.counts())["events"]
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"no database" * 100, None], ids=["short", "long", "folder"])
+async def test_what_is_no_journal_is_left_alone(path: Path, content: bytes | None) -> None:
+    """A file of somebody else's, or a folder, is refused, and nothing is left beside it."""
+    path.mkdir() if content is None else path.write_bytes(content)
+    said = await refusal(path)
+
+    assert f"{path}: it is no SQLite database; set journal.url to a file of its own" == said
+    assert [path] == list(path.parent.iterdir())
+    assert content is None or content == path.read_bytes()
 
 
 async def test_commands_work_beside_a_daemon(path: Path) -> None:
@@ -199,11 +210,6 @@ async def test_what_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"something else entirely\n" * 1000)
 
     assert f"{path}: it is no SQLite database; set journal.url" in await refusal(path)
-
-
-async def test_a_directory_is_no_journal(tmp_path: Path) -> None:
-    """What cannot be opened is said so, with what helps."""
-    assert "it cannot be opened; give this user the right" in await refusal(tmp_path, sole=False)
 
 
 async def test_a_lock_that_cannot_be_made_is_told(path: Path) -> None:

@@ -16,6 +16,7 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection, float], T]  # what to do in a transaction, and at what time it is done
 
 MEMORY = ":memory:"
+HEAD = b"SQLite format 3\0"  # of every database; a file that is just being made is empty
 PATIENCE = 5.0  # seconds for another process to end its transaction: ours take milliseconds, so it must be stuck
 
 SETTINGS = (
@@ -85,6 +86,8 @@ class File:
         folder = self._place.parent
         if not folder.is_dir():
             raise JournalError(f"its directory {folder} does not exist; create it, or set journal.url elsewhere")
+        if self.path != MEMORY and self._place.exists():
+            self._refuse_foreign()
         if self.sole and self.path != MEMORY:
             self._lock.take()
         self._db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
@@ -95,6 +98,16 @@ class File:
             self._now = self._now or self._clock(self._db)
         self._identity = None if self.path == MEMORY else self._place.stat()
         return schema
+
+    def _refuse_foreign(self) -> None:
+        """What is no database is left alone, and no lock is put beside it."""
+        head = b"a folder"
+        if self._place.is_file():
+            with self._place.open("rb") as file:
+                head = file.read(len(HEAD))
+        if head not in (b"", HEAD):
+            what, remedy = TROUBLES[sqlite3.SQLITE_NOTADB]
+            raise JournalError(f"{what}; {remedy}")
 
     def close(self) -> None:
         """Close it and give the lock back, in whatever state it is."""
