@@ -160,7 +160,7 @@ def untraced() -> dict[str, str]:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("signed_places", [True, False])
 async def test_interrupt_ends_it_clean(folder: Path, *, signed_places: bool) -> None:
-    """Ctrl-C ends an upload at once: no traceback, and nothing in the library."""
+    """Ctrl-C ends an upload at once: no traceback, nothing in the library, a line for each file."""
     os.truncate(folder / "a.mp4", LONG)
     begun = asyncio.Event()
     async with serving(folder, begun, signed_places=signed_places) as emulator:
@@ -174,5 +174,6 @@ async def test_interrupt_ends_it_clean(folder: Path, *, signed_places: bool) -> 
         process.send_signal(signal.SIGINT)
         _, stderr = await process.communicate()
 
-        assert (1, "Aborted!") == (process.returncode, stderr.decode().strip())
+        told = "a.mp4: interrupted before it was in the library; upload it again"
+        assert (1, told) == (process.returncode, stderr.decode().strip())
         assert {} == emulator.state.files

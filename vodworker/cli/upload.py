@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from vodworker.app import service
-from vodworker.cli.manners import failed, print_json, quiet, read, wants_json, with_config
+from vodworker.cli.manners import Failed, failed, print_json, quiet, read, wants_json, with_config
 from vodworker.cloud.client import Vod
 from vodworker.cloud.upload import Uploaded
 from vodworker.config import Settings
@@ -71,17 +71,20 @@ def upload(
     settings = read(config)
     quiet()
     screen = lines() if wants_json(as_json) else bars()
-    with screen as shown:
-        errors = asyncio.run(send(settings, files, Wish(name, cover, procedure), shown, parallel))
+    left = list(files)
+    try:
+        with screen as shown:
+            errors = asyncio.run(send(settings, left, Wish(name, cover, procedure), shown, parallel))
+    except KeyboardInterrupt:
+        told = [f"{file}: interrupted before it was in the library; upload it again" for file in left]
+        raise Failed("\n".join(told)) from None
     if errors:
         raise failed(errors)
 
 
-async def send(
-    settings: Settings, files: Sequence[Path], wish: Wish, screen: Screen, parallel: int
-) -> list[UploadError]:
-    """Upload these files, so many at once; the errors of those that failed."""
-    waiting = iter(files)
+async def send(settings: Settings, left: list[Path], wish: Wish, screen: Screen, parallel: int) -> list[UploadError]:
+    """Upload the files that are left, so many at once, and take each out when it has ended; the errors of some."""
+    waiting = iter(tuple(left))
     errors: list[UploadError] = []
 
     async def lane(vod: Vod) -> None:
@@ -94,10 +97,11 @@ async def send(
                 )
             except UploadError as error:
                 errors.append(outcome := error)
+            left.remove(file)
             screen.end(file, outcome)
 
     async with service(settings, sole=False) as cloud, asyncio.TaskGroup() as lanes:
-        for _ in range(min(parallel, len(files))):
+        for _ in range(min(parallel, len(left))):
             lanes.create_task(lane(cloud.vod))
     return errors
 
