@@ -1,10 +1,12 @@
 """The promises of the door for plug-ins: what is marked is found, what cannot work refused, what fails a value."""
 
 import asyncio
+import dataclasses
 import functools
 import inspect
 import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from vodworker import Context, Done, Outcome, Reject, Retry, on
 from vodworker.api import GetTaskInfo, ProcessFile, Transcode
+from vodworker.cloud.ledger import Deadline
 from vodworker.errors import ConfigError
 from vodworker.events import (
     EVENTS,
@@ -411,6 +414,31 @@ async def test_failure_is_a_value(error: BaseException, *, plain: bool) -> None:
     outcome = await ran(raising(error, plain=plain))
 
     assert isinstance(outcome, RuntimeError if isinstance(error, StopIteration) else type(error))
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_traceback_begins_in_the_handler(*, plain: bool) -> None:
+    """Whoever reads how a handler failed sees its own lines, and none of those between it and the loop."""
+    failed = await ran(raising(ValueError("no"), plain=plain))
+
+    assert isinstance(failed, ValueError)
+    assert ["in_thread" if plain else "in_loop"] == [it.name for it in traceback.extract_tb(failed.__traceback__)]
+
+
+async def test_traceback_of_a_timeout_begins_in_the_handler() -> None:
+    """What is told of a run that took too long is where it was then, and what its limit is."""
+
+    @on(Event)
+    async def slow(event: Event, ctx: Context) -> None:
+        await asyncio.Event().wait()
+
+    brief = dataclasses.replace(context(), deadline=Deadline(0.01))
+    failed = await Route.of(slow).run(NewFileUpload(), brief)
+
+    assert isinstance(failed, TimeoutError)
+    assert failed.__cause__
+    told = [[it.name for it in traceback.extract_tb(it.__traceback__)] for it in (failed, failed.__cause__)]
+    assert [[], ["slow", "wait"]] == told
 
 
 @pytest.mark.parametrize(

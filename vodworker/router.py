@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from vodworker.cloud.ledger import Deadline
 from vodworker.config import nearest
 from vodworker.door import plugin_door
 from vodworker.errors import ConfigError
@@ -60,7 +61,7 @@ class Route:
         with plugin_door(our_end()) as failure:
             async with ctx.deadline:
                 outcome = await self._outcome(event, ctx)
-        return outcome if failure.error is None else failure.error
+        return outcome if failure.error is None else uncovered(failure.error)
 
     async def _outcome(self, event: Event, ctx: Context[Any, Any]) -> object:
         if inspect.iscoroutinefunction(self.handler):
@@ -191,6 +192,22 @@ def our_end() -> Callable[[BaseException], bool]:
         return isinstance(error, GeneratorExit) and running_task() is not task
 
     return ours
+
+
+DOORS = frozenset(
+    {__name__, Deadline.__module__, in_thread.__module__, plugin_door.__module__}
+)  # the frames between the loop and a handler
+
+
+def uncovered(error: BaseException) -> BaseException:
+    """The same error; its traceback, and those of what led to it, begin in the handler and not in here."""
+    chain = [error]
+    for link in chain:
+        while (trace := link.__traceback__) is not None and trace.tb_frame.f_globals.get("__name__") in DOORS:
+            link.__traceback__ = trace.tb_next
+        known = {id(it) for it in chain}
+        chain += [it for it in (link.__cause__, link.__context__) if it is not None and id(it) not in known]
+    return error
 
 
 def running_task() -> asyncio.Task[Any] | None:

@@ -73,7 +73,7 @@ class Deadline:
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as expired:
-            raise TimeoutError(f"not finished within its time limit of {self.limit:g} s") from expired
+            raise TimeoutError(f"not finished within its time limit of {self.limit:g} s") from expired.__cause__
 
     def pause(self) -> None:
         """The run waits for a token from here on."""
