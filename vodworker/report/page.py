@@ -65,7 +65,7 @@ def plots(tally: Tally) -> Iterator[str]:
 
     def rates(*names: tuple[str, str]) -> list[Curve]:
         return [
-            Curve(told, whole([(at, value / each) for at, value in tally.timeline.points(name, empty=0.0)]))
+            Curve(told, whole([(at, value / each) for at, value in tally.timeline.points(name, empty=0.0)], width))
             for name, told in names
             if name in tally.timeline.series
         ]
@@ -129,9 +129,9 @@ def in_a_minute(points: Sequence[tuple[float, float]], width: float) -> list[tup
     return [(at, (sums[end] - sums[max(0, end - many)]) * part) for end, (at, _) in enumerate(points, start=1)]
 
 
-def whole(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Without the first and the last bucket, where there are many: the log has only a part of them."""
-    return points[1:-1] if len(points) > MANY else points
+def whole(points: list[tuple[float, float]], width: float) -> list[tuple[float, float]]:
+    """Without the first and the last bucket, where they are wide and many: the log has only a part of them."""
+    return points[1:-1] if width >= MINUTE and len(points) > MANY else points
 
 
 def section(title: str, says: str, drawn: str) -> str:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 
 WIDTH, HEIGHT = 960, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 24, 28
+LEFT, RIGHT, TOP, BOTTOM = 64, 32, 24, 28  # RIGHT: half of a moment's words, which stand below the last mark
+LETTER, LONGEST = 7.3, 48  # the width of one in a name, and how many there is room for
 COLOURS = 8  # the page's style sheet has so many, then they begin anew
 DAY = 86400
 FORMS = ((600, "%H:%M:%S"), (2 * DAY, "%H:%M"), (10 * DAY, "%m-%d %H:%M"), (math.inf, "%m-%d"))  # by the axis's span
@@ -109,7 +110,7 @@ class Bar:
 
 def bars(rows: Sequence[Bar], *, unit: str, limit: float | None = None) -> str:
     """Bars side by side, the first on top. limit: a line across all of them."""
-    left, step = 260, 26
+    left, step = 16 + LETTER * max(len(unit), *(len(short(row.name)) for row in rows), 0), 26
     height = TOP + step * len(rows) + BOTTOM
     ends = ticks(max([limit or 0.0, *(row.value for row in rows)]), wanted=6)
 
@@ -123,18 +124,23 @@ def bars(rows: Sequence[Bar], *, unit: str, limit: float | None = None) -> str:
     ]
     for number, row in enumerate(rows):
         top = TOP + number * step
-        parts.append(f'<text class="name" x="{left - 8}" y="{top + 17}" text-anchor="end">{escape(row.name)}</text>')
-        parts.append(
-            f'<rect class="c0 bar" x="{left}" y="{top + 5}" width="{max(1.0, x(row.value) - left):.1f}" height="16"/>'
-        )
+        place = f'x="{left - 8:.1f}" y="{top + 17}" text-anchor="end"'
+        parts.append(f'<text class="name" {place}>{escape(short(row.name))}<title>{escape(row.name)}</title></text>')
+        width = max(1.0, x(row.value) - left)
+        parts.append(f'<rect class="c0 bar" x="{left:.1f}" y="{top + 5}" width="{width:.1f}" height="16"/>')
         for value, what in row.marks:
             place = f'x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{top + 3}" y2="{top + 23}"'
             parts.append(f'<line class="at" {place}><title>{escape(what)}</title></line>')
         parts.append(f'<text class="tick" x="{x(row.value) + 6:.1f}" y="{top + 17}">{escape(row.told)}</text>')
     if limit is not None:
         parts.append(f'<line class="limit" x1="{x(limit):.1f}" x2="{x(limit):.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
-    parts.append(f'<text class="unit" x="{left - 8}" y="{height - 10}" text-anchor="end">{escape(unit)}</text>')
+    parts.append(f'<text class="unit" x="{left - 8:.1f}" y="{height - 10}" text-anchor="end">{escape(unit)}</text>')
     return _svg(parts, height)
+
+
+def short(name: str) -> str:
+    """A name in the room that there is."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def legend(curves: Sequence[Curve]) -> str:
