@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vodworker.errors import BadReply, CallError, Denied, Refused, Throttled, Unreachable
-from vodworker.wire import DEPTH, Part, camel, dumps, excerpt, flatten, loads, read_reply, unflatten
+from vodworker.wire import DEPTH, DIGITS, Part, camel, dumps, excerpt, flatten, loads, read_reply, unflatten
 
 NAMES = st.text(st.sampled_from("abcXYZ_é视"), min_size=1, max_size=5)
 TREES = st.dictionaries(
@@ -182,12 +182,33 @@ def test_nan_is_read_and_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"<html>", b"[1,]", b"9" * 5000, b"[" * 100_000, b"[" * 300 + b"]" * 300, b"\x00"]
+    "data", [b"", b"{", b"<html>", b"[1,]", b"[" * 100_000, b"[" * 300 + b"}" * 300, b'["' + b"\\" * 99, b"\x00"]
 )
 def test_what_is_no_json_is_a_value_error(data: bytes) -> None:
     """Nothing but ValueError comes out, whatever goes in."""
     with pytest.raises(ValueError):  # noqa: PT011  # the text is the parser's
         loads(data)
+
+
+def test_what_no_reader_takes_is_read_as_text() -> None:
+    """An integer of thousands of digits and a nest of thousands of levels are texts; what is beside them is itself."""
+    nest = b'{"a":' * 5000 + b'"]"' + b"}" * 5000
+    value: Any = loads(b'{"b":[1,' + b"9" * 5000 + b',"' + b"9" * 5000 + b'",-' + b"1" * 4301 + b'],"d":' + nest + b"}")
+    deep = value.pop("d")
+    for _ in range(DEPTH - 1):
+        deep = deep["a"]
+
+    assert {"b": [1, "9" * 5000, "9" * 5000, "-" + "1" * 4301]} == value
+    assert nest.decode()[5 * (DEPTH - 1) : -(DEPTH - 1)] == deep
+    assert value == loads(dumps(value))
+
+
+@pytest.mark.parametrize("odd", [b"9" * 5000, b"[" * 9999 + b"]" * 9999])
+def test_reading_slowly_is_reading_the_same(odd: bytes) -> None:
+    """What is as deep and as long as can be is read the same beside something odd: a copy is known by that."""
+    full = b"[" * (DEPTH - 1) + b"9" * DIGITS + b"]" * (DEPTH - 1)
+
+    assert loads(b"[" + full + b"]")[0] == loads(b"[" + full + b"," + odd + b"]")[0]
 
 
 @given(st.binary())
