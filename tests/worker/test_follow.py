@@ -7,6 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from vodworker.api import ConcatVideo, ProcessFile, RedoTask, SourceFile, Transcode
+from vodworker.emulator import Plan
+from vodworker.emulator.faults import Code
 from vodworker.events import ConcatComplete, NewFileUpload, ProcedureStateChanged
 from vodworker.handler import Context, on
 from vodworker.journal.port import Origin
@@ -165,3 +167,30 @@ async def test_a_task_that_is_gone_is_told_and_forgotten(world: Any) -> None:
     assert 1 == len([line for line in told if line["event"] == "task.gone"])
     assert 1 == it.emulator.audit.arrivals("GetTaskInfo")
     assert [] == out
+
+
+@in_virtual_time
+async def test_a_refusal_that_says_nothing_of_the_task_forgets_nothing(world: Any) -> None:
+    """While the service does not accept the account, a task stays out, and is found when it does again."""
+    heard: list[str] = []
+
+    @on(ProcedureStateChanged)
+    async def hear(event: ProcedureStateChanged, ctx: Context) -> None:
+        heard.append(event.key)
+
+    denied = Code(action="GetTaskInfo", code=4100, message="wrong keys", count=1)
+    async with world(faults=Plan(faults=(denied,))) as it:
+        it.emulator.emit(uploaded(it.video("a")))
+        with capture_logs() as told:
+            async with it.worker(processing(notify="None"), hear):
+                await asyncio.sleep(OVERDUE + 60)
+                async with it.journal() as store:
+                    out = await store.tasks()
+                await asyncio.sleep(2 * OVERDUE)
+
+    assert 1 == len(out)
+    assert 1 == len(heard)
+    assert (0, [4100]) == (
+        len([line for line in told if line["event"] == "task.gone"]),
+        [line["code"] for line in told if line["event"] == "call.failed"],
+    )

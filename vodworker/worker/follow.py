@@ -17,10 +17,9 @@ from vodworker.wire import dumps
 from vodworker.worker.backlog import Backlog
 
 LOOK_EVERY = 30.0  # seconds between two looks at what is overdue
-OVERDUE = (
-    600.0  # seconds after which a task is asked for the first time: most are done by then, and their event is here
-)
+OVERDUE = 600.0  # after so many seconds a task is asked for first: most are done by then, and their event is here
 AT_ONCE = 10  # tasks asked for in one look: a tenth of the allowance of GetTaskInfo, so that handlers keep the rest
+NO_SUCH_TASK = 70014  # the only code that speaks of the task; all others are about the account, the call or the service
 
 
 class Follow:
@@ -47,12 +46,10 @@ class Follow:
         facts = {"task_id": out.task, "action": out.origin.action, "out_for": round(out.age, 1)}
         try:
             info = await self._vod.call(GetTaskInfo(vod_task_id=out.task))
-        except Refused as error:
-            if not error.retryable:
+        except CallError as error:  # told by the client; what says nothing of the task is asked again in time
+            if isinstance(error, Refused) and error.code == NO_SUCH_TASK:
                 await self._store.unfollow(out.task)
                 log.error("task.gone", **facts, code=error.code, error=describe(error))
-            return
-        except CallError:  # told by the client; the next look comes
             return
         if not is_state(info.status, FINISH):
             log.info("task.running", **facts, status=info.status)
