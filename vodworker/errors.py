@@ -30,6 +30,10 @@ class JournalError(VodworkerError):
     """The journal cannot do its work; the process ends with exit code 1, for its supervisor to start it again."""
 
 
+class Deadly(VodworkerError):
+    """An entry whose runs have ended their process time and again; it is not run any more."""
+
+
 class CallError(VodworkerError):
     """A call of an action did not bring a good reply."""
 

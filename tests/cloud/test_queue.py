@@ -75,8 +75,8 @@ async def test_a_pull_gives_deliveries(line: Any) -> None:
 @in_virtual_time
 async def test_handles_are_confirmed_by_number(line: Any) -> None:
     """A confirmation numbers its handles from 0."""
-    async with line({}) as it:
-        await it.queue.confirm(["a", "b"])
+    async with line({}) as it, it.queue.confirming() as confirm:
+        await confirm(["a", "b"])
 
     assert ("a", "b") == (it.asked[0]["msgHandle.0"], it.asked[0]["msgHandle.1"])
 
@@ -141,6 +141,10 @@ async def test_the_queue_is_paced_as_the_service_counts() -> None:
     ]
     clock = asyncio.get_running_loop().time
 
+    async def confirm(queue: Queue) -> None:
+        async with queue.confirming() as send:
+            await send(["h"])
+
     async def ask_on(ask: Callable[[], Awaitable[object]], until: float) -> None:
         while clock() < until:
             with suppress(CallError):
@@ -161,7 +165,7 @@ async def test_the_queue_is_paced_as_the_service_counts() -> None:
                 queue = Queue(vod, limiter=limiter, limit=lambda _: limit)
                 for _ in range(3):
                     group.create_task(ask_on(queue.pull, until))
-                    group.create_task(ask_on(partial(queue.confirm, ["h"]), until))
+                    group.create_task(ask_on(partial(confirm, queue), until))
 
         for action, timeout in (("PullEvent", PULL_TIMEOUT), ("ConfirmEvent", CONFIRM_TIMEOUT)):
             assert emulator.audit.most_in_60s(action) <= limit
@@ -200,3 +204,41 @@ def test_an_event_that_is_any_text_is_kept() -> None:
     got = delivery({"msgHandle": "h", "eventContent": "no json"}, 30.0)
 
     assert ("", "", b'"no json"') == (got.type, got.key, got.body)
+
+
+@pytest.mark.parametrize(
+    "handle,expected",
+    [
+        ("123", "123"),
+        (123456789012345, "123456789012345"),
+        (None, ""),
+        (True, ""),
+        (1.5, ""),
+        ("half \ud83d", ""),
+        ("a\nb", ""),
+        (["1"], ""),
+    ],
+)
+def test_only_what_can_be_sent_back_is_a_handle(handle: object, expected: str) -> None:
+    """A number or a printable text is a handle; beside anything else the event is kept, and has none."""
+    got = delivery({"msgHandle": handle, "eventContent": {"eventType": "NewFileUpload"}}, 30.0)
+
+    assert (expected, "NewFileUpload") == (got.handle, got.type)
+
+
+@pytest.mark.parametrize("odd", [b"9" * 5000, b'{"a":' * 300 + b"1" + b"}" * 300])
+def test_an_odd_event_hides_no_other(line: Any, odd: bytes) -> None:
+    """An event that no reader takes is kept as the text that it is, and the others of its batch are as ever."""
+    plain = b'{"msgHandle":"%d","eventContent":{"eventType":"NewFileUpload","data":{"fileId":"7"}}}'
+    body = b'{"code":0,"eventList":[%b,{"msgHandle":"1","eventContent":%b},%b]}' % (plain % 0, odd, plain % 2)
+
+    @in_virtual_time
+    async def pull() -> list[Any]:
+        async with line({"body": body}) as it:
+            return list(await it.queue.pull())
+
+    got = pull()
+
+    assert ["0", "1", "2"] == [it.handle for it in got]
+    assert ["NewFileUpload", "", "NewFileUpload"] == [it.type for it in got]
+    assert odd[-100:] in got[1].body.replace(b"\\", b"")

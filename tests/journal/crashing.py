@@ -31,7 +31,7 @@ async def work(url: str) -> None:
             name = f"{os.getpid()}-{number}"
             (receipt,) = await store.record([Arrival(name.encode(), "T", f"{number % 3}", ("h",))])
             tell("recorded", receipt.event_id, name)
-            await store.mark([receipt.event_id], accepted=True)
+            await store.mark([receipt.event_id], "accepted")
             tell("accepted", receipt.event_id)
             token = await store.take("A", limit=10**6, hold=1e6)
             assert isinstance(token, Token)  # so many are never out

@@ -45,8 +45,8 @@ def database(cluster: Cluster) -> str:
 async def fill(store: Store) -> None:
     """Something of everything that a journal can hold."""
     await record(store, *(arrival(f"{key!r}{n}", key=key, handlers=("h", "g")) for key in KEYS for n in range(3)))
-    await store.mark([1, 2, 3], accepted=False)
-    await store.mark([3], accepted=True)
+    await store.mark([1, 2, 3], "sent")
+    await store.mark([3], "accepted")
     done, dead, later, running = await claim(store, 4, lease=600)
     await store.settle(done, Finished())
     await store.settle(dead, Dead("no such file \udcff"))
@@ -124,7 +124,7 @@ async def test_work_goes_on_in_the_copy(file: str, database: str, back: bool) ->
         entry = (await claim(store, 1))[0]
         await store.intend(entry, action="A", identity="x", request=b"1")
         await store.replied(entry, identity="x", reply=b"2")
-        await store.mark([4], accepted=True)
+        await store.mark([4], "accepted")
         (last,) = await claim(store)
         await store.settle(last, Finished())
         await store.sweep(keep=1e-9)

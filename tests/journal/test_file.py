@@ -269,6 +269,20 @@ async def test_a_migration_that_fails_leaves_the_journal_as_it_was(path: Path) -
 # what befalls it
 
 
+def test_what_is_committed_outlives_a_power_cut(path: Path) -> None:
+    """Each commit is on the disk when it returns, and readers do not wait for it."""
+
+    def settings(db: sqlite3.Connection, _now: float) -> list[object]:
+        return [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")]
+
+    file = File(str(path), now=None, sole=True, machine=here())
+    file.open()
+    told = file.run([settings])
+    file.close()
+
+    assert [[2, "wal"]] == told  # 2 is FULL
+
+
 async def trouble(path: Path, spoil: str) -> str:
     """What a recording says after this statement was run on the store's own connection."""
     async with open_sqlite(path) as store:

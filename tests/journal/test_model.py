@@ -31,6 +31,7 @@ class Model:
     state: str = "open"  # open, running, done, dead, discarded
     attempt: int = 0
     fence: int = 0
+    lost: int = 0
 
 
 class Work(RuleBasedStateMachine):
@@ -98,6 +99,7 @@ class Work(RuleBasedStateMachine):
         """A worker takes what is due."""
         expected = self.claimable(handler)[:most]
         for model in expected:
+            model.lost += model.state == "running"
             model.state, model.due = "running", self.clock.now + LEASE
             model.attempt += 1
             model.fence += 1
@@ -112,8 +114,8 @@ class Work(RuleBasedStateMachine):
         claim = self.run(self.store.claim({handler: most}, lease=LEASE))
 
         self.held += claim.entries
-        assert [(entry.id, entry.attempt, entry.fence) for entry in expected] == [
-            (entry.id, entry.attempt, entry.fence) for entry in claim.entries
+        assert [(entry.id, entry.attempt, entry.fence, entry.lost) for entry in expected] == [
+            (entry.id, entry.attempt, entry.fence, entry.lost) for entry in claim.entries
         ]
         assert (min(pending) - self.clock.now if pending else None) == claim.wait
 
@@ -157,7 +159,7 @@ class Work(RuleBasedStateMachine):
         asked = data.draw(st.lists(st.sampled_from(self.entries), max_size=3, unique_by=id)) if self.entries else []
         dead = [model for model in asked if model.state == "dead"]
         for model in dead:
-            model.state, model.due, model.attempt = "open", self.clock.now, 0
+            model.state, model.due, model.attempt, model.lost = "open", self.clock.now, 0, 0
 
         assert len(dead) == self.run(self.store.redrive([model.id for model in asked]))
 
@@ -182,6 +184,7 @@ class Work(RuleBasedStateMachine):
         running = [model for model in self.entries if model.state == "running"]
         for model in running:
             model.state, model.due = "open", self.clock.now
+            model.lost += 1
 
         assert len(running) == self.run(self.store.adopt())
 

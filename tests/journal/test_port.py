@@ -111,8 +111,8 @@ async def test_two_equal_bodies_in_one_call_are_one_event(store: Store) -> None:
 async def test_nothing_is_a_copy_of_a_confirmed_event(store: Store) -> None:
     """Byte for byte the same as a confirmed event, an arrival is new all the same."""
     events = await record(store, arrival("a"))
-    await store.mark(events, accepted=False)
-    await store.mark(events, accepted=True)
+    await store.mark(events, "sent")
+    await store.mark(events, "accepted")
 
     assert [Receipt(2, copy=False)] == await store.record([arrival("a")])
 
@@ -120,7 +120,7 @@ async def test_nothing_is_a_copy_of_a_confirmed_event(store: Store) -> None:
 async def test_a_confirmation_that_was_sent_leaves_copies_for_ten_minutes(store: Store, clock: Clock) -> None:
     """Up to the span after a confirmation was sent its event may come again; after it, the event is a new one."""
     events = await record(store, arrival("a"))
-    await store.mark(events, accepted=False)
+    await store.mark(events, "sent")
     clock.advance(COPY_SPAN)
     within = await store.record([arrival("a")])
     clock.advance(0.001)
@@ -132,12 +132,35 @@ async def test_a_confirmation_that_was_sent_leaves_copies_for_ten_minutes(store:
 async def test_the_last_confirmation_sent_counts(store: Store, clock: Clock) -> None:
     """Each sending begins the span anew."""
     events = await record(store, arrival("a"))
-    await store.mark(events, accepted=False)
+    await store.mark(events, "sent")
     clock.advance(COPY_SPAN)
-    await store.mark(events, accepted=False)
+    await store.mark(events, "sent")
     clock.advance(COPY_SPAN)
 
     assert [Receipt(1, copy=True)] == await store.record([arrival("a")])
+
+
+async def test_a_confirmation_that_had_no_effect_was_never_sent(store: Store, clock: Clock) -> None:
+    """A try that is known to be void leaves the event as it was before: never confirmed, and with copies."""
+    events = await record(store, arrival("a"))
+    await store.mark([*events, *events], "sent")
+    await store.mark([*events, *events], "void")
+    clock.advance(COPY_SPAN + 1)
+
+    assert [Receipt(events[0], copy=True)] == await store.record([arrival("a")])
+
+
+async def test_a_void_confirmation_prolongs_nothing(store: Store, clock: Clock) -> None:
+    """The ten minutes count from the last confirmation that may have been accepted."""
+    events = await record(store, arrival("a"))
+    await store.mark(events, "sent")
+    for _ in range(2):
+        clock.advance(COPY_SPAN / 2)
+        await store.mark(events, "sent")
+        await store.mark(events, "void")
+    clock.advance(1)
+
+    assert [False] == [receipt.copy for receipt in await store.record([arrival("a")])]
 
 
 async def test_an_event_that_was_never_confirmed_has_copies_for_ever(store: Store, clock: Clock) -> None:
@@ -151,7 +174,7 @@ async def test_an_event_that_was_never_confirmed_has_copies_for_ever(store: Stor
 async def test_the_newest_of_several_is_copied(store: Store, clock: Clock) -> None:
     """Of equal events that wait, the last one is what the service may hand out again."""
     events = await record(store, arrival("a"))
-    await store.mark(events, accepted=False)
+    await store.mark(events, "sent")
     clock.advance(COPY_SPAN + 1)
     await record(store, arrival("a"))
 
@@ -161,17 +184,17 @@ async def test_the_newest_of_several_is_copied(store: Store, clock: Clock) -> No
 async def test_accepted_is_for_ever(store: Store) -> None:
     """A sending that is noted late does not undo an acceptance."""
     events = await record(store, arrival("a"))
-    await store.mark(events, accepted=True)
-    await store.mark(events, accepted=False)
+    await store.mark(events, "accepted")
+    await store.mark(events, "sent")
 
     assert [Receipt(2, copy=False)] == await store.record([arrival("a")])
 
 
 async def test_marking_what_is_not_there_does_nothing(store: Store) -> None:
     """No events, or unknown ones, are no error."""
-    await store.mark([], accepted=True)
-    await store.mark([7], accepted=False)
-    await store.mark([7], accepted=True)
+    await store.mark([], "accepted")
+    await store.mark([7], "sent")
+    await store.mark([7], "accepted")
 
     assert 0 == (await store.counts())["events"]
 
@@ -217,6 +240,26 @@ async def test_an_entry_whose_lease_ran_out_is_due_again(store: Store, clock: Cl
     second = await claim_one(store)
 
     assert (1, 2, True) == (first.attempt, second.attempt, second.fence > first.fence)
+
+
+async def test_lost_claims_are_counted_apart(store: Store, clock: Clock) -> None:
+    """An entry knows how many of its claims ended in nothing; a settled or released one is none of them."""
+    await store.record([arrival("a")])
+    seen: list[tuple[int, int]] = []
+    lost, released = None, ()
+    ends: list[Again | Dead | tuple[()] | None] = [lost, Again(0.0, ""), lost, released, Dead("no"), lost]
+    for end in ends:
+        entry = await claim_one(store, lease=10)
+        seen.append((entry.attempt, entry.lost))
+        if isinstance(end, Again | Dead):
+            await store.settle(entry, end)
+        elif end == released:
+            await store.release([entry])
+        else:
+            clock.advance(11)
+        await store.redrive([entry.id])
+
+    assert [(1, 0), (2, 1), (3, 1), (4, 2), (4, 2), (1, 0)] == seen
 
 
 async def test_what_was_lost_goes_before_what_is_new(store: Store, clock: Clock) -> None:
@@ -500,7 +543,7 @@ async def test_a_reason_of_any_text_is_kept(store: Store) -> None:
 async def finish(store: Store, *names: str) -> list[int]:
     """Record, confirm and handle these events."""
     events = await record(store, *(arrival(name) for name in names))
-    await store.mark(events, accepted=True)
+    await store.mark(events, "accepted")
     for entry in await claim(store, len(names)):
         await store.settle(entry, Finished())
     return events
@@ -537,7 +580,7 @@ async def test_sweeping_tells_how_many_are_open(store: Store) -> None:
 async def test_what_has_not_ended_well_stays(store: Store, clock: Clock, end: Again | Dead | None) -> None:
     """One entry that is open, running or dead keeps its event, and the entries that are done with it."""
     events = await record(store, arrival("a", handlers=("h", "g")))
-    await store.mark(events, accepted=True)
+    await store.mark(events, "accepted")
     await store.settle(await claim_one(store, handler="g"), Finished())
     mine = await claim_one(store)
     if end:
@@ -551,7 +594,7 @@ async def test_what_has_not_ended_well_stays(store: Store, clock: Clock, end: Ag
 async def test_the_last_end_of_an_event_counts(store: Store, clock: Clock) -> None:
     """An event is kept for as long as the last of its entries says."""
     events = await record(store, arrival("a", handlers=("h", "g")))
-    await store.mark(events, accepted=True)
+    await store.mark(events, "accepted")
     await store.settle(await claim_one(store), Finished())
     clock.advance(50)
     await store.settle(await claim_one(store, handler="g"), Finished())
@@ -566,7 +609,7 @@ async def test_the_last_end_of_an_event_counts(store: Store, clock: Clock) -> No
 
 async def test_an_event_that_nobody_heard_is_forgotten_too(store: Store, clock: Clock) -> None:
     """Without entries, all of them have ended well when it was recorded."""
-    await store.mark(await record(store, arrival("a", handlers=())), accepted=True)
+    await store.mark(await record(store, arrival("a", handlers=())), "accepted")
     clock.advance(101)
     await store.sweep(keep=100)
 
@@ -579,7 +622,7 @@ async def test_an_event_that_waits_for_its_confirmation_stays(store: Store, cloc
     for entry in await claim(store):
         await store.settle(entry, Finished())
     clock.advance(10_000)
-    await store.mark([1], accepted=False)
+    await store.mark([1], "sent")
     clock.advance(COPY_SPAN)
     await store.sweep(keep=100)
     waiting = (await store.counts())["events"]
@@ -619,7 +662,7 @@ async def test_numbers_are_never_given_twice(store: Store, clock: Clock) -> None
 async def test_forgotten_events_take_their_calls_along(store: Store, clock: Clock) -> None:
     """The calls of an event are forgotten with it, and others are not."""
     events = await record(store, arrival("a"), arrival("b"))
-    await store.mark(events, accepted=True)
+    await store.mark(events, "accepted")
     first, second = await claim(store)
     for entry in (first, second):
         await store.intend(entry, action="A", identity="x", request=b"{}")
@@ -917,7 +960,7 @@ async def test_counts_tell_everything_apart(store: Store) -> None:
     events = await record(
         store, *(arrival(name) for name in "abcdef"), arrival("g", key="k"), arrival("h", key="k"), arrival("i")
     )
-    await store.mark(events[:3], accepted=True)
+    await store.mark(events[:3], "accepted")
     done, dead, discarded, later, *_ = await claim(store, 7)
     await store.settle(done, Finished())
     await store.settle(dead, Dead("no"))
@@ -1199,10 +1242,10 @@ async def test_how_far_a_confirmation_is(store: Store, clock: Clock) -> None:
     """Never sent, sent and when, or accepted."""
     events = await record(store, arrival("a"))
     told = [(await store.show(1) or {})["confirmation"]]
-    await store.mark(events, accepted=False)
+    await store.mark(events, "sent")
     clock.advance(2)
     told.append((await store.show(1) or {})["confirmation"])
-    await store.mark(events, accepted=True)
+    await store.mark(events, "accepted")
     told.append((await store.show(1) or {})["confirmation"])
 
     assert ["never sent", "sent 2.0 s ago, not known to be accepted", "accepted"] == told
@@ -1344,7 +1387,7 @@ async def test_a_discarded_entry_lets_its_key_go_on(store: Store) -> None:
 
 async def test_a_discarded_event_is_forgotten_in_time(store: Store, clock: Clock) -> None:
     """Discarded is an end like done; what was noted of its attempts goes with it."""
-    await store.mark(await record(store, arrival("a")), accepted=True)
+    await store.mark(await record(store, arrival("a")), "accepted")
     (row,) = await store.list(Filter())
     await store.discard([row["id"]], why="x")
     clock.advance(1)
@@ -1370,7 +1413,7 @@ async def test_a_new_daemon_adopts_what_a_dead_one_left(place: Place) -> None:
         again = await claim(store)
 
     assert (2, [False, False]) == (adopted, late)
-    assert [("a", 2), ("c", 2)] == [(*names([entry]), entry.attempt) for entry in again]
+    assert [("a", 2, 1), ("c", 2, 1)] == [(*names([entry]), entry.attempt, entry.lost) for entry in again]
 
 
 @SOLE
@@ -1573,7 +1616,7 @@ async def test_the_first_delivered_end_after_a_found_one_is_a_copy(store: Store)
     handled = len(await claim(store))
     (late,) = await store.record([replace(arrival("late"), ends="task-1")])
     (again,) = await store.record([replace(arrival("late"), ends="task-1")])
-    await store.mark([late.event_id], accepted=True)
+    await store.mark([late.event_id], "accepted")
     (other,) = await store.record([replace(arrival("other"), ends="task-1")])
 
     assert 1 == handled

@@ -1,16 +1,57 @@
 """Worlds for tests of the loop: an emulator, a journal on a real file, and workers that come and go."""
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from vodworker.emulator import Emulator
+from vodworker.emulator.audit import Call
+from vodworker.journal.port import Store
 from vodworker.testing import World
 
 Worlds = Callable[..., Any]
+
+
+class Noting(World):
+    """A world that notes the calls of the service and the verbs of the worker's journal, each when it was done.
+
+    slow: seconds that verbs of the journal take.
+    """
+
+    def __init__(self, emulator: Emulator, path: Path) -> None:
+        super().__init__(emulator, path)
+        self.notes: list[str] = []
+        self.slow: dict[str, float] = {}
+        self.watch = self._note
+        self.through = lambda store: cast("Store", Noted(store, self))
+
+    def _note(self, call: Call) -> None:
+        self.notes.append(call.action)
+
+
+class Noted:
+    """A store as a noting world sees it."""
+
+    def __init__(self, store: Store, world: Noting) -> None:
+        self._store = store
+        self._world = world
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The store's verb."""
+        verb = getattr(self._store, name)
+
+        async def noted(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(self._world.slow.get(name, 0.0))
+            answer = await verb(*args, **kwargs)
+            self._world.notes.append(f"mark {args[1]}" if name == "mark" else name)
+            return answer
+
+        return noted
 
 
 @pytest.fixture
@@ -19,6 +60,6 @@ def world(tmp_path: Path) -> Worlds:
     number = itertools.count()
 
     def opened(**settings: Any) -> AbstractAsyncContextManager[World]:
-        return World.open(tmp_path / f"{next(number)}.db", **settings)
+        return Noting.open(tmp_path / f"{next(number)}.db", **settings)
 
     return opened

@@ -1,10 +1,10 @@
 """The event queue: pull what waits, confirm what is safe."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import structlog
 from asyncio_throttle.throttler import Throttler
@@ -21,6 +21,9 @@ CONFIRM_TIMEOUT = 8.0  # three tries fit into the life of a handle
 CONFIRM_BATCH = 16  # handles in one confirmation: as many as one pull brings, so neither ceiling is reached first
 NO_EVENT = 4000  # shared with expired handles and wrong parameters; only the words tell an empty queue
 NO_EVENT_WORDS = "没有事件通知"
+
+Confirm: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
+"""Confirms up to `CONFIRM_BATCH` handles in one call. Raises `CallError`: then none is known to be confirmed."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -51,7 +54,8 @@ class Queue:
     async def pull(self) -> list[Delivery]:
         """A long poll: what waits, or nothing when nothing came within the service's 5 s. Raises `CallError`."""
         try:
-            reply = await self._pulls.ask(self._vod, {})
+            async with self._pulls.turn():
+                reply = await self._vod.ask("PullEvent", {}, within=PULL_TIMEOUT)
         except Refused as error:
             if error.code == NO_EVENT and NO_EVENT_WORDS in error.text:
                 return []
@@ -60,9 +64,15 @@ class Queue:
         items = reply.get("eventList")
         return [delivery(item, expires) for item in items] if isinstance(items, list) else []
 
-    async def confirm(self, handles: Sequence[str]) -> None:
-        """Confirm up to `CONFIRM_BATCH` handles in one call. Raises `CallError`: then none is known to be confirmed."""
-        await self._confirms.ask(self._vod, {f"msgHandle.{n}": handle for n, handle in enumerate(handles)})
+    @asynccontextmanager
+    async def confirming(self) -> AsyncGenerator[Confirm]:
+        """Wait until a confirmation may go; inside the block it leaves at once."""
+        async with self._confirms.turn():
+            yield self._confirm
+
+    async def _confirm(self, handles: Sequence[str]) -> None:
+        params = {f"msgHandle.{n}": handle for n, handle in enumerate(handles)}
+        await self._vod.ask("ConfirmEvent", params, within=CONFIRM_TIMEOUT)
 
 
 class Throttle(Throttler):
@@ -101,12 +111,12 @@ class Pace:
     def __init__(self, limiter: Limiter, action: str, limit: int, timeout: float) -> None:
         self._limiter = limiter
         self._action = action
-        self._timeout = timeout
         self._throttle = Throttle(rate_limit=limit, period=WINDOW + timeout)
         self._turn = asyncio.Lock()
 
-    async def ask(self, vod: Vod, params: dict[str, str]) -> dict[str, Any]:
-        """Send the action when it may go."""
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Wait until a call of the action may go; it is made inside the block."""
         async with AsyncExitStack() as call:
             async with self._turn:
                 while (wait := self._throttle.wait()) > 0:
@@ -115,18 +125,29 @@ class Pace:
                     await asyncio.sleep(wait)
                 await call.enter_async_context(self._limiter.token(self._action))
                 self._throttle.start()
-            return await vod.ask(self._action, params, within=self._timeout)
+            yield
 
 
 def delivery(item: object, expires: float) -> Delivery:
     """Read one element of eventList, whatever it is: nothing that the queue holds may be dropped."""
-    handle: object = ""
+    handle: object = None
     content: object = item
     if isinstance(item, dict):
-        handle = item.get("msgHandle", "")
+        handle = item.get("msgHandle")
         content = item.get("eventContent", item)
     if isinstance(content, str):  # an event that was encoded twice
         with suppress(ValueError):
             content = loads(content.encode("utf-8", "surrogatepass"))
     kind, key = peek(content)
-    return Delivery(str(handle), expires, kind, key, dumps(content), ends(content))
+    return Delivery(readable(handle), expires, kind, key, dumps(content), ends(content))
+
+
+def readable(handle: object) -> str:
+    """A handle as it can be sent back: a number, or a printable text. What is neither is none: ""."""
+    match handle:
+        case int() if not isinstance(handle, bool):
+            return str(handle)
+        case str() if handle.isprintable():
+            return handle
+        case _:
+            return ""

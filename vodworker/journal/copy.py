@@ -61,11 +61,11 @@ class Table:
 
 TABLES = (
     Table.of("events", "id bigint, recorded instant, type text, key text, body bytea"),
-    Table.of("waiting", "event bigint, digest bigint, sent instant"),
+    Table.of("waiting", "event bigint, digest bigint, sent instant, before instant"),
     Table.of(
         "entries",
         "id bigint, handler text, key text, state text, since instant, due instant, attempt integer, fence bigint,"
-        " why text",
+        " why text, lost integer",
     ),
     Table.of(
         "calls",

@@ -8,7 +8,7 @@ own clock in Unix seconds; callers pass and get durations. A store that cannot d
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from vodworker.outcome import Ending
 
@@ -44,7 +44,8 @@ class Entry:
     """One (event, handler) pair, claimed: the holder may run it until its lease ends.
 
     attempt: from 1, this claim counted. fence: grows with each claim; a settlement with an older one settles nothing.
-    age: seconds since the event was recorded.
+    age: seconds since the event was recorded. lost: how many of the claims before were neither settled nor released:
+    their process died, or lost the entry.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Entry:
     attempt: int
     fence: int
     age: float
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ class Claim:
 
     entries: tuple[Entry, ...]
     wait: float | None
+
+
+Mark: TypeAlias = Literal["sent", "void", "accepted"]
 
 
 class Journal(Protocol):
@@ -86,10 +91,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
-        """Note for these events that a confirmation is about to be sent (False), or was accepted (True).
+    async def mark(self, events: Sequence[int], how: Mark) -> None:
+        """Note for these events how far their confirmation is.
 
-        Once accepted, always accepted: a later False changes nothing.
+        sent: it is about to be sent, and may be accepted from now on. void: what was sent last surely had no effect,
+        and all is as before it. accepted: it was, and that is for ever.
         """
         ...
 

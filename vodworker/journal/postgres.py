@@ -22,6 +22,7 @@ from vodworker.journal.port import (
     Claim,
     Entry,
     Filter,
+    Mark,
     Origin,
     Out,
     Receipt,
@@ -60,7 +61,8 @@ INSERT INTO entries (id, handler, key, lane, state, since, due) SELECT id, handl
 FROM asked,
     unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[]) AS new (id, handler, key, lane, state)
 """
-MARK_SENT = "UPDATE waiting SET sent = %s WHERE event = ANY (%s)"
+MARK_SENT = "UPDATE waiting SET before = sent, sent = %s WHERE event = ANY (%s)"
+MARK_VOID = "UPDATE waiting SET sent = before WHERE event = ANY (%s)"
 MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ANY (%s)"
 
 # claim, keep, settle, release
@@ -89,11 +91,12 @@ noted AS (
     ON CONFLICT DO NOTHING
 )
 UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = entries.attempt + 1,
-    fence = entries.fence + 1
+    fence = entries.fence + 1, lost = entries.lost + taken.lost::integer
 FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
 WHERE entries.id = taken.id
 RETURNING taken.lost, taken.due,
-    entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded
+    entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded,
+    entries.lost
 """
 NEXT_DUE = """
 SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
@@ -217,7 +220,8 @@ DROP_WAIT = "DELETE FROM waits WHERE entry = %s AND fence = %s"
 # redrive, discard
 FIND_KEYS = "SELECT key FROM entries WHERE id = ANY (%s)"
 REDRIVE = """
-UPDATE entries SET state = CASE key WHEN '' THEN 'ready' ELSE 'blocked' END, since = %s, due = %s, attempt = 0
+UPDATE entries SET state = CASE key WHEN '' THEN 'ready' ELSE 'blocked' END, since = %s, due = %s,
+    attempt = 0, lost = 0
 WHERE id = %s AND state = 'dead' RETURNING lane
 """
 DISCARD = """
@@ -301,12 +305,19 @@ class PostgresStore:
         locks |= {lock_of(arrival.key or arrival.body) for arrival in arrivals}
         return await self._ask(Locked(locks, lambda db, now: _record(db, now, arrivals)))
 
-    async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
+    async def mark(self, events: Sequence[int], how: Mark) -> None:
         """See `Journal`."""
-        if accepted:
-            await self._ask(lambda db, _: db.do(MARK_ACCEPTED, [*events]))
-        else:
-            await self._ask(lambda db, now: db.do(MARK_SENT, now, [*events]))
+
+        def work(db: Session, now: float) -> None:
+            match how:
+                case "sent":
+                    db.do(MARK_SENT, now, [*events])
+                case "void":
+                    db.do(MARK_VOID, [*events])
+                case "accepted":
+                    db.do(MARK_ACCEPTED, [*events])
+
+        await self._ask(work)
 
     async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
         """See `Journal`. Cancelled, it releases what it took."""

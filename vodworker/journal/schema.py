@@ -99,9 +99,15 @@ STORY = (
     "CREATE TABLE paused (handler TEXT PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL) WITHOUT ROWID",
 )
 
+LOSSES = (
+    "ALTER TABLE waiting ADD COLUMN before REAL",  # what `sent` was until the last try
+    "ALTER TABLE entries ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",  # claims that were neither settled nor released
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     FIRST,
     STORY,
+    LOSSES,
 )  # number n leads from schema n to schema n + 1; none is ever changed
 
 

@@ -25,6 +25,7 @@ from vodworker.journal.port import (
     Claim,
     Entry,
     Filter,
+    Mark,
     Origin,
     Out,
     Receipt,
@@ -53,20 +54,25 @@ ADD_EVENT = "INSERT INTO events (id, recorded, type, key, body) VALUES (?, ?, ?,
 ADD_WAITING = "INSERT INTO waiting (event, digest) VALUES (?, ?)"
 ADD_ENTRY = "INSERT INTO entries (id, handler, key, turn, state, since, due) VALUES (?, ?, ?, ?, ?, ?, ?)"
 COUNT_UP = "UPDATE journal SET last = ?, events = events + ?, entries = entries + ?"
-MARK_SENT = "UPDATE waiting SET sent = ? WHERE event = ?"
-MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ?"
+MARK_SENT = "UPDATE waiting SET before = sent, sent = :now WHERE event = :event"
+MARK_VOID = "UPDATE waiting SET sent = before WHERE event = :event"
+MARK_ACCEPTED = "DELETE FROM waiting WHERE event = :event"
+MARKS: Mapping[Mark, str] = {"sent": MARK_SENT, "void": MARK_VOID, "accepted": MARK_ACCEPTED}
 
 # claim, keep, settle, release, adopt
 FIND_DUE, FIND_EXPIRED = (
     f"""
-    SELECT entries.id, events.id, handler, entries.key, body, attempt + 1, fence + 1, ? - recorded
+    SELECT entries.id, events.id, handler, entries.key, body, attempt + 1, fence + 1, ? - recorded,
+        lost + (state = 'running')
     FROM entries CROSS JOIN events ON events.id = entries.id / {PLACES}
     WHERE state = '{state}' AND handler = ? AND due <= ? ORDER BY due, entries.id LIMIT ?
     """
     for state in ("ready", "running")
 )
 CLAIM = """
-UPDATE entries SET state = 'running', since = ?, due = ?, attempt = attempt + 1, fence = fence + 1 WHERE id = ?
+UPDATE entries SET state = 'running', since = ?, due = ?, attempt = attempt + 1, fence = fence + 1,
+    lost = lost + (state = 'running')
+WHERE id = ?
 """
 NEXT_DUE = """
 SELECT min(due) FROM (
@@ -87,7 +93,7 @@ UPDATE entries SET state = 'ready', since = :now, attempt = attempt - 1,
 WHERE id = :id AND fence = :fence AND state = 'running'
 """
 FIND_RUNNING = "SELECT id, handler, key, attempt, fence FROM entries WHERE state = 'running'"
-ADOPT = "UPDATE entries SET state = 'ready', since = ?, due = ?, why = 'its daemon died' WHERE id = ?"
+ADOPT = "UPDATE entries SET state = 'ready', since = ?, due = ?, why = 'its daemon died', lost = lost + 1 WHERE id = ?"
 FIRST_BLOCKED = "SELECT min(id) FROM entries WHERE handler = ? AND key = ? AND state = 'blocked'"
 BLOCK = "UPDATE entries SET state = 'blocked', turn = NULL WHERE id = ?"
 UNBLOCK = "UPDATE entries SET state = 'ready', turn = key WHERE id = ?"
@@ -151,7 +157,7 @@ DROP_WAIT = "DELETE FROM waits WHERE entry = ? AND fence = ?"
 
 # redrive, discard
 FIND_DEAD = "SELECT handler, key FROM entries WHERE id = ? AND state = 'dead'"
-REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0 WHERE id = ?"
+REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0, lost = 0 WHERE id = ?"
 FIND_IDLE = """
 SELECT handler, key FROM entries
 WHERE id = ? AND (state IN ('blocked', 'ready', 'dead') OR state = 'running' AND due <= ?)
@@ -218,12 +224,10 @@ class SqliteStore:
         """See `Journal`."""
         return await self._ask(lambda db, now: _record(db, now, arrivals))
 
-    async def mark(self, events: Sequence[int], *, accepted: bool) -> None:
+    async def mark(self, events: Sequence[int], how: Mark) -> None:
         """See `Journal`."""
-        if accepted:
-            await self._ask(lambda db, _: _write(db, MARK_ACCEPTED, *((event,) for event in events)))
-        else:
-            await self._ask(lambda db, now: _write(db, MARK_SENT, *((now, event) for event in events)))
+        once = dict.fromkeys(events)
+        await self._ask(lambda db, now: _write(db, MARKS[how], *({"now": now, "event": event} for event in once)))
 
     async def claim(self, free: Mapping[str, int], *, lease: float) -> Claim:
         """See `Journal`. Cancelled, it releases what it took."""
@@ -529,7 +533,7 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
         for statement in (DROP_CALLS, DROP_ATTEMPTS, DROP_WAITS):
             db.executemany(statement, reach)
         entries = db.executemany(DROP_ENTRIES, reach).rowcount
-        db.executemany(MARK_ACCEPTED, [(event,) for event in over])
+        db.executemany(MARK_ACCEPTED, [{"event": event} for event in over])
         db.executemany(DROP_EVENT, [(event,) for event in over])
         db.execute(COUNT_DOWN, (len(over), max(0, entries)))
         return len(over), last
@@ -599,7 +603,7 @@ def _discard(db: Connection, now: float, entry: int, why: str) -> bool:
     return True
 
 
-def _write(db: Connection, statement: str, *rows: Sequence[Any]) -> None:
+def _write(db: Connection, statement: str, *rows: Sequence[Any] | Mapping[str, Any]) -> None:
     """No cursor may leave its thread: letting go of one elsewhere would reset a statement that is in use."""
     db.executemany(statement, rows)
 

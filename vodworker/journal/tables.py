@@ -99,9 +99,15 @@ STORY = (
     'CREATE TABLE paused (handler text COLLATE "C" PRIMARY KEY, since double precision NOT NULL, why text NOT NULL)',
 )
 
+LOSSES = (
+    "ALTER TABLE waiting ADD COLUMN before double precision",  # what `sent` was until the last try
+    "ALTER TABLE entries ADD COLUMN lost integer NOT NULL DEFAULT 0",  # claims that were neither settled nor released
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     FIRST,
     STORY,
+    LOSSES,
 )  # number n leads from schema n to schema n + 1; none is ever changed
 
 TURN = "SELECT pg_advisory_xact_lock(%s)"

@@ -34,12 +34,20 @@ ALL = 100_000  # entries: more than any test makes
 
 
 class World:
-    """An emulator, and the path of a journal; `worker` runs a daemon's loop between them, in the test's own loop."""
+    """An emulator, and the path of a journal; `worker` runs a daemon's loop between them, in the test's own loop.
+
+    watch: told of every call that the emulator has answered. through: what the worker sees its journal through. slept:
+    seconds by which the journal's clock is ahead of the loop's, as after a sleep of the machine. vod: the worker's.
+    """
+
+    vod: Vod
 
     def __init__(self, emulator: Emulator, path: Path) -> None:
         self.emulator = emulator
         self.path = path
-        self.watch: Callable[[Any], None] = lambda _call: None  # told of every call that the emulator has answered
+        self.watch: Callable[[Any], None] = lambda _call: None
+        self.through: Callable[[Store], Store] = lambda store: store
+        self.slept = 0.0
 
     def __repr__(self) -> str:
         return f"<World of {self.emulator!r}>"
@@ -78,7 +86,7 @@ class World:
     async def journal(self, *, ahead: float = 0.0) -> AsyncGenerator[Store]:
         """The journal, as an operator sees it beside the worker; its clock may be ahead of the worker's."""
         clock = asyncio.get_running_loop().time
-        async with open_sqlite(self.path, now=lambda: EPOCH + clock() + ahead, sole=False) as store:
+        async with open_sqlite(self.path, now=lambda: EPOCH + clock() + self.slept + ahead, sole=False) as store:
             yield store
 
     @asynccontextmanager
@@ -108,11 +116,13 @@ class World:
             Limiter(store, limit=limit, hold=15.0) as limiter,
             aiohttp.ClientSession() as session,
         ):
-            vod = Vod(session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random)
+            self.vod = vod = Vod(
+                session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random
+            )
             queue = Queue(vod, limiter=limiter, limit=limit)
             router, rules = Router.of(*handlers), rules or Rules()
             rules = replace(rules, options=router.options(rules.options))
-            worker = Worker(queue, store, vod, router, rules, random=chance.random, **options)
+            worker = Worker(queue, self.through(store), vod, router, rules, random=chance.random, **options)
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run(stop))
                 try:

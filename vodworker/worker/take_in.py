@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from vodworker.cloud.queue import CONFIRM_BATCH, Delivery, Queue
-from vodworker.errors import CallError, Denied, Refused, Throttled
+from vodworker.cloud.queue import CONFIRM_BATCH, Confirm, Delivery, Queue
+from vodworker.errors import CallError, Denied, Refused, Throttled, Unreachable
 from vodworker.journal.port import Arrival, Journal
 from vodworker.log import log
 from vodworker.outcome import backoff, describe
@@ -138,25 +138,20 @@ class TakeIn:
             await self._confirm_batch(batch)
 
     async def _confirm_batch(self, batch: Sequence[Handle]) -> None:
-        """Confirm these handles, trying again while they live; a batch that is refused is taken apart.
-
-        The journal learns of each attempt before it is sent, because from then on the service may have accepted it.
-        """
+        """Confirm these handles, trying again while they live; a batch that is refused is taken apart."""
         clock = asyncio.get_running_loop().time
         failures = 0
-        while True:
-            live = [handle for handle in batch if handle.expires > clock()]
-            if len(live) < len(batch):  # a dead one would have the whole batch refused
-                log.warning("confirm.expired", handles=len(batch) - len(live), code=None, error="too old to be sent")
-            if not live:
-                return
-            batch = live
-            events = [handle.event_id for handle in batch]
-            margin = min(handle.expires for handle in batch) - clock()
-            await self._journal.mark(events, accepted=False)
-            sent = clock()
+        while batch := living(batch, clock()):
             try:
-                await self._queue.confirm([handle.handle for handle in batch])
+                async with (
+                    asyncio.timeout_at(min(handle.expires for handle in batch)) as line,
+                    self._queue.confirming() as confirm,
+                ):
+                    line.reschedule(None)  # it is the call's own time that counts from here on
+                    await self._send(batch, confirm)
+                    return
+            except TimeoutError:
+                continue  # one died in line
             except CallError as error:
                 code = error.code if isinstance(error, Refused) else None
                 if code == REFUSED_HANDLE and len(batch) > 1:
@@ -173,8 +168,38 @@ class TakeIn:
                     return
                 log.warning("confirm.failed", **facts, margin=round(left, 1), after=round(after, 1))
                 await asyncio.sleep(after)
-            else:
-                await self._journal.mark(events, accepted=True)
-                request_ms = round((clock() - sent) * 1000, 1)
-                log.info("event.confirmed", handles=len(batch), margin=round(margin, 1), request_ms=request_ms)
-                return
+
+    async def _send(self, batch: Sequence[Handle], confirm: Confirm) -> None:
+        """One try. The journal learns of it before it is sent, because from then on it may have been accepted.
+
+        And when it surely was not, it learns that: an outage does not count as a confirmation.
+        """
+        clock = asyncio.get_running_loop().time
+        events = [handle.event_id for handle in batch]
+        await self._journal.mark(events, "sent")
+        sent = clock()
+        margin = min(handle.expires for handle in batch) - sent
+        try:
+            await confirm([handle.handle for handle in batch])
+        except CallError as error:
+            if void(error, handles=len(batch)):
+                await self._journal.mark(events, "void")
+            raise
+        request_ms = round((clock() - sent) * 1000, 1)
+        await self._journal.mark(events, "accepted")
+        log.info("event.confirmed", handles=len(batch), margin=round(margin, 1), request_ms=request_ms)
+
+
+def living(batch: Sequence[Handle], now: float) -> Sequence[Handle]:
+    """The handles that can still be confirmed; a dead one would have the whole batch refused, and is told here."""
+    live = [handle for handle in batch if handle.expires > now]
+    if dead := len(batch) - len(live):
+        log.warning("confirm.expired", handles=dead, code=None, error="too old to be sent")
+    return live
+
+
+def void(error: CallError, *, handles: int) -> bool:
+    """Whether a confirmation of so many handles that failed like this surely confirmed none of them."""
+    if isinstance(error, Refused):  # of several, one dead, it is not known whether the others are confirmed
+        return error.code != REFUSED_HANDLE or handles == 1
+    return isinstance(error, Unreachable) and not error.sent

@@ -10,7 +10,7 @@ from typing import Any
 
 from vodworker.cloud.client import Vod
 from vodworker.cloud.ledger import Deadline, Ledger
-from vodworker.errors import VodworkerError
+from vodworker.errors import Deadly, VodworkerError
 from vodworker.events import Event, TaskEvent, decode
 from vodworker.handler import Context
 from vodworker.journal.port import Claim, Entry, Store
@@ -38,6 +38,15 @@ class Rules:
     resources: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
+@dataclass(slots=True)
+class Run:
+    """An entry in work: as it was claimed last, and the task that runs its handler."""
+
+    entry: Entry
+    task: asyncio.Task[None]
+    deadline: Deadline | None = None
+
+
 class WorkOff:
     """The handlers that run now, and the coroutine that starts them."""
 
@@ -50,17 +59,15 @@ class WorkOff:
         self._rules = rules
         self._backlog = backlog
         self._random = random
-        self._running: dict[int, Entry] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._deadlines: dict[int, Deadline] = {}
+        self._runs: dict[int, Run] = {}  # by entry; one that lost its entry is not in here any more
         self._stopping = False
         self._unfinished: list[Entry] = []
 
     def __repr__(self) -> str:
-        return f"<WorkOff {len(self._running)} running>"
+        return f"<WorkOff {len(self)} running>"
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._runs)
 
     async def run(self, stop: asyncio.Event, *, grace: float) -> None:
         """Start what is due until `stop`; then let what runs finish for `grace` seconds, and give the rest back.
@@ -74,29 +81,28 @@ class WorkOff:
             claiming.cancel()
             await asyncio.wait([claiming])
             self._stopping = True
-            for deadline in self._deadlines.values():
-                deadline.hurry()
-            if self._tasks:
-                await asyncio.wait(self._tasks.values(), timeout=grace)
-            for task in (keeping, *self._tasks.values()):
+            for run in self._runs.values():
+                if run.deadline:
+                    run.deadline.hurry()
+            if self._runs:
+                await asyncio.wait([run.task for run in self._runs.values()], timeout=grace)
+            for task in (keeping, *(run.task for run in self._runs.values())):
                 task.cancel()
-        await self._store.release([*self._unfinished, *self._running.values()])  # the latter never came to begin
+        await self._store.release(self._unfinished)
 
     async def _claim(self, runs: asyncio.TaskGroup) -> None:
         while True:
             self._backlog.news.clear()
-            busy = Counter(entry.handler for entry in self._running.values())
+            busy = Counter(run.entry.handler for run in self._runs.values())
             free = {name: self._rules.concurrency - busy[name] for name in self._router.routes}
             free = {name: slots for name, slots in free.items() if slots > 0}
             claim = await self._store.claim(free, lease=self._rules.lease) if free else Claim((), None)
             for entry in claim.entries:
-                ours = (
-                    entry.id in self._running
-                )  # the machine slept through the lease: the run goes on with a new fence
-                self._running[entry.id] = entry
-                if not ours:
+                if ours := self._runs.get(entry.id):  # the machine slept through the lease: the run has a new fence
+                    ours.entry = entry
+                else:
                     name = f"handler {entry.handler}, event {entry.event_id}"
-                    self._tasks[entry.id] = runs.create_task(self._run(entry), name=name)
+                    self._runs[entry.id] = Run(entry, runs.create_task(self._run(entry), name=name))
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)):
                     await self._backlog.news.wait()
@@ -105,14 +111,16 @@ class WorkOff:
         """Hold on to the leases of what runs: three times in each, so that a single slow write loses none."""
         while True:
             await asyncio.sleep(self._rules.lease / 3)
-            if self._running:
-                for lost in await self._store.keep(list(self._running.values()), lease=self._rules.lease):
-                    if self._running.get(lost.id) == lost:
-                        del self._running[lost.id]
-                        self._tasks[lost.id].cancel()
+            if self._runs:
+                for lost in await self._store.keep([run.entry for run in self._runs.values()], lease=self._rules.lease):
+                    run = self._runs.get(lost.id)
+                    if run and run.entry == lost:
+                        del self._runs[lost.id]
+                        run.task.cancel()
 
     async def _run(self, entry: Entry) -> None:
         """One run of one handler on one event, from the claim to the settlement."""
+        run = self._runs[entry.id]
         event = decode(entry.body)
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -121,24 +129,34 @@ class WorkOff:
         with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
             log.debug("handler.started", age=round(entry.age, 3))
             try:
-                outcome = await self._router.routes[entry.handler].run(event, await self._context(entry, event))
+                outcome = await self._outcome(run, event)
                 ended = True
-                await self._settle(self._running.get(entry.id, entry), outcome, clock() - started)
+                await self._settle(run.entry, outcome, clock() - started)
             finally:
-                held = self._running.pop(entry.id, None)
-                del self._tasks[entry.id]
-                self._deadlines.pop(entry.id, None)
+                held = self._runs.get(entry.id) is run
+                if held:
+                    del self._runs[entry.id]
                 self._backlog.news.set()
                 if not ended:
                     took = round(clock() - started, 3)
-                    if held is None:
-                        log.warning("handler.lost", took=took)
-                    else:
-                        self._unfinished.append(held)
+                    if held:
+                        self._unfinished.append(run.entry)
                         log.info("handler.released", took=took)
+                    else:
+                        log.warning("handler.lost", took=took)
 
-    async def _context(self, entry: Entry, event: Event) -> Context[Any, Any]:
-        deadline = self._deadlines[entry.id] = Deadline(self._rules.timeout)
+    async def _outcome(self, run: Run, event: Event) -> object:
+        """How the handler ends; one that takes its process along each time is not run for ever."""
+        entry = run.entry
+        if entry.lost >= self._rules.attempts:
+            return Deadly(
+                f"{entry.lost} runs on this event ended with their process; see why, then redrive or discard it"
+            )
+        return await self._router.routes[entry.handler].run(event, await self._context(run, event))
+
+    async def _context(self, run: Run, event: Event) -> Context[Any, Any]:
+        entry = run.entry
+        deadline = run.deadline = Deadline(self._rules.timeout)
         if self._stopping:
             deadline.hurry()
         task = event.vod_task_id if isinstance(event, TaskEvent) else None
@@ -155,7 +173,8 @@ class WorkOff:
         )
 
     async def _settle(self, entry: Entry, outcome: object, took: float) -> None:
-        end = ending(outcome, attempt=entry.attempt, attempts=self._rules.attempts, random=self._random)
+        failures = entry.attempt - entry.lost  # a lost run says nothing of the handler, and its backoff is not longer
+        end = ending(outcome, attempt=failures, attempts=self._rules.attempts, random=self._random)
         if await self._store.settle(entry, end):
             tell(end, outcome, round(took, 3))
             self._backlog.changed(0 if isinstance(end, Again) else -1)

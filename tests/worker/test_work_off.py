@@ -1,0 +1,241 @@
+"""Work off, step by step: leases and fences, what is lost and what comes back, and which ends are counted."""
+
+import asyncio
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from tests.worker.conftest import Worlds
+from vodworker.api import GetTaskList
+from vodworker.events import Event
+from vodworker.handler import Context, on
+from vodworker.journal.port import Arrival, Filter
+from vodworker.outcome import Retry
+from vodworker.testing import World, in_virtual_time
+from vodworker.worker import Rules
+
+
+def now() -> float:
+    """The virtual time."""
+    return asyncio.get_running_loop().time()
+
+
+async def opened(it: World, *, lost: int = 0) -> None:
+    """An event for the handler `hear` is in the journal, and so many daemons have died over it."""
+    async with it.journal() as store:
+        await store.record([Arrival(b'{"eventType":"SomethingNew"}', "SomethingNew", "", ("hear",))])
+        for _ in range(lost):
+            await store.claim({"hear": 1}, lease=1)
+            await asyncio.sleep(2)
+
+
+async def row(it: World) -> dict[str, Any]:
+    """The one entry, as an operator sees it."""
+    async with it.journal() as store:
+        (entry,) = await store.list(Filter())
+    return entry
+
+
+# Attempts
+
+
+@in_virtual_time
+async def test_runs_that_end_the_process_are_bounded(world: Worlds) -> None:
+    """An entry whose runs ended with their process as often as there are attempts is dead, and is not run again."""
+    ran: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(ctx.attempt)
+
+    async with world() as it:
+        await opened(it, lost=3)
+        with capture_logs() as told:
+            async with it.worker(hear, rules=Rules(attempts=3)):
+                await asyncio.sleep(1)
+        entry = await row(it)
+
+        assert [] == ran
+        assert ("dead", True) == (entry["state"], "3 runs on this event ended with their process" in entry["why"])
+        assert "handler.dead" in [line["event"] for line in told]
+        async with it.journal() as store:
+            await store.redrive([entry["id"]])
+        async with it.worker(hear, rules=Rules(attempts=3)):
+            await asyncio.sleep(1)
+        assert [1] == ran
+
+
+@in_virtual_time
+async def test_lost_runs_are_no_failures(world: Worlds) -> None:
+    """A handler has all its attempts, and the short waits of the first, however often its process was killed before."""
+    ran: list[float] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(now())
+        raise RuntimeError("no")
+
+    async with world() as it:
+        await opened(it, lost=2)
+        async with it.worker(hear, rules=Rules(attempts=3)):
+            await asyncio.sleep(60)
+
+        assert (3, "dead") == (len(ran), (await row(it))["state"])
+        assert ran[1] - ran[0] < 3.5
+
+
+@in_virtual_time
+async def test_asking_for_another_run_is_bounded_too(world: Worlds) -> None:
+    """A handler that returns Retry each time has so many runs as it has attempts."""
+    ran: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> Retry:
+        ran.append(ctx.attempt)
+        return Retry(after=1, why="not yet")
+
+    async with world() as it:
+        await opened(it)
+        async with it.worker(hear, rules=Rules(attempts=3)):
+            await asyncio.sleep(30)
+
+        assert ([1, 2, 3], "dead") == (ran, (await row(it))["state"])
+
+
+# Leases
+
+
+@in_virtual_time
+async def test_machine_may_sleep_through_a_lease(world: Worlds) -> None:
+    """A run whose lease ended in a sleep of the machine goes on, and its end is written."""
+    ran: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(ctx.attempt)
+        await asyncio.sleep(30)
+
+    async with world() as it:
+        await opened(it)
+        with capture_logs() as told:
+            async with it.worker(hear):
+                await asyncio.sleep(1)
+                it.slept = 3600.0
+                await asyncio.sleep(60)
+
+        assert ([1], "done") == (ran, (await row(it))["state"])
+        assert "handler.lost" not in [line["event"] for line in told]
+
+
+@in_virtual_time
+async def test_slow_write_loses_no_lease(world: Worlds) -> None:
+    """When renewing a lease takes half as long as it lasts, nobody else ever gets the entry."""
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        await asyncio.sleep(50)
+
+    async with world() as it:
+        await opened(it)
+        it.slow["keep"] = 3.0
+        async with it.worker(hear, rules=Rules(lease=6)), it.journal() as other:
+            await asyncio.sleep(1)
+            for _ in range(40):
+                await asyncio.sleep(1)
+                assert () == (await other.claim({"hear": 1}, lease=1)).entries
+
+
+@in_virtual_time
+async def test_entry_that_comes_back_while_its_old_run_ends(world: Worlds) -> None:
+    """A worker may claim again what it had lost although the old run is not over yet; each ends for itself."""
+    ended: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(30)
+            ended.append(ctx.attempt)
+
+    async with world() as it:
+        await opened(it)
+        with capture_logs() as told:
+            async with it.worker(hear, rules=Rules(lease=30)):
+                await asyncio.sleep(1)
+                async with it.journal(ahead=100) as other:
+                    taken = (await other.claim({"hear": 1}, lease=10)).entries
+                    await asyncio.sleep(15)
+                    await other.release(taken)
+                await asyncio.sleep(200)
+
+        assert [1, 2] == ended
+        assert "done" == (await row(it))["state"]
+        assert 1 == len([line for line in told if line["event"] == "handler.lost"])
+
+
+# What comes from elsewhere
+
+
+@in_virtual_time
+async def test_what_an_operator_redrives_runs_soon(world: Worlds) -> None:
+    """An entry that another process has opened is seen within seconds, although nothing rings a bell here."""
+    ran: list[float] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(now())
+
+    async with world() as it, it.worker(hear):
+        await asyncio.sleep(61)
+        asked = now()
+        await opened(it)
+        await asyncio.sleep(10)
+
+    assert ran[0] - asked < 6
+
+
+@in_virtual_time
+async def test_what_is_over_is_forgotten_while_the_worker_runs(world: Worlds) -> None:
+    """Finished events older than `keep` are swept away without a restart."""
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        pass
+
+    async with world() as it:
+        it.emulator.emit({"eventType": "SomethingNew"})
+        async with it.worker(hear, keep=100.0):
+            await asyncio.sleep(200)
+            async with it.journal() as store:
+                assert 0 == (await store.counts())["events"]
+
+
+# A stop
+
+
+@in_virtual_time
+async def test_stop_gives_back_a_run_that_waits_for_a_token(world: Worlds) -> None:
+    """What such a run does beside its wait is cut with it: it is given back whole, its attempt not counted."""
+    done: list[str] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        async def upload() -> None:
+            await asyncio.sleep(20)
+            done.append("upload")
+
+        async with asyncio.TaskGroup() as both:
+            both.create_task(upload())
+            for _ in range(2):
+                both.create_task(ctx.vod.call(GetTaskList(status="FINISH")))
+
+    async with world() as it:
+        await opened(it)
+        async with it.worker(hear, limits={"GetTaskList": 1}, grace=30):
+            await asyncio.sleep(1)
+            asked = now()
+        entry = await row(it)
+
+        assert now() - asked < 2
+        assert ([], "ready", 0) == (done, entry["state"], entry["attempt"])
