@@ -80,7 +80,9 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
     assert "78 wrong settings" in result.output
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "events list", "events show", "events redrive", "events discard"])
+@pytest.mark.parametrize(
+    "name", [*COMMANDS, "events list", "events show", "events redrive", "events discard", "events pause"]
+)
 def test_help_shows_an_example(shell: Shell, name: str) -> None:
     """Each command's help ends with an example of its use."""
     result = shell(*name.split(), "--help")
@@ -348,6 +350,10 @@ def journal(folder: Path, shell: Shell) -> dict[int, str]:
         (["--handler", "publish"], [DONE]),
         (["--key", "k1"], [DEAD]),
         (["--type", "NewFileUpload"], [OPEN, DEAD]),
+        (["--type", "FileDeleted"], []),
+        (["--newer", "2h"], [OPEN, DONE, DEAD]),
+        (["--older", "1.5 d"], []),
+        (["--older", "0"], [OPEN, DONE, DEAD]),
         (["--limit", "1"], [OPEN]),
     ],
 )
@@ -360,12 +366,63 @@ def test_events_are_listed(shell: Shell, words: list[str], expected: list[int]) 
 
 
 @pytest.mark.usefixtures("journal")
-def test_events_are_a_table_for_readers(shell: Shell) -> None:
-    """For a reader there is a table, with the reason of each state and the sums."""
-    result = shell("events", "list", "--table", COLUMNS="150")
+@pytest.mark.parametrize(
+    "words,said",
+    [
+        ("list --state ded", "ded is not a state; did you mean dead?"),
+        ("list --handler uplaod", "uplaod is not a handler; did you mean upload?"),
+        ("list --handler zzz", "zzz is not a handler; there are publish, upload"),
+        ("redrive --handler publich", "publich is not a handler; did you mean publish?"),
+        ("discard --type FileDelete --why x", "FileDelete is not an event type; did you mean FileDeleted?"),
+        ("list --older 3weeks", "3weeks is not a span of time; write it as 90s, 15min, 2h or 3d"),
+        ("pause uplaod", "uplaod is not a handler; did you mean upload?"),
+        ("resume upload", "upload is not paused; there are none"),
+    ],
+)
+def test_wrong_names_are_told(shell: Shell, words: str, said: str) -> None:
+    """A name that nothing has is a failure that names the nearest real one, and not an empty list."""
+    result = shell("events", *words.split())
 
-    assert "no such template" in result.stdout
-    assert re.search(r"3 events, .*1 done, 1 dead", result.stdout)
+    assert result.exit_code in {1, 2}
+    assert said in result.stderr
+
+
+@pytest.mark.usefixtures("journal")
+def test_handlers_without_events_have_names(shell: Shell, folder: Path) -> None:
+    """A handler that the settings load is known before the first event comes."""
+    write_settings(folder)
+
+    assert (0, "") == ((result := shell("events", "list", "--handler", "hear")).exit_code, result.stdout)
+    assert 0 == shell("events", "pause", "hear").exit_code
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("columns", ["80", "40", "200"])
+def test_events_are_a_table_for_readers(shell: Shell, columns: str) -> None:
+    """A reader sees each entry in a line, with its reason below it, and the sums; 80 columns are enough."""
+    result = shell("events", "list", "--table", COLUMNS=columns)
+
+    lines = result.stdout.splitlines()
+    assert re.search(r"3 events, .*1 done, 1 dead", " ".join(lines))
+    assert max(map(len, lines)) <= int(columns)
+    if columns != "40":
+        assert ["entry  state  try    age  handler  type", "    no key: due"] == [lines[0], lines[2]]
+        assert "    k1: dead: no such template" in lines
+
+
+@pytest.mark.usefixtures("journal")
+def test_handler_rests_until_it_is_resumed(shell: Shell) -> None:
+    """`events pause` and `resume` say what they did; whoever lists entries sees what is paused, and why."""
+    paused = shell("events", "pause", "upload", "--why", "the shop is closed")
+    listed = shell("events", "list", "--table")
+    wrong = shell("events", "resume", "uplaod")
+    resumed = shell("events", "resume", "upload")
+
+    assert "upload is paused; `vodworker events resume upload` lets it go on\n" == paused.stdout
+    assert "no key: its handler is paused: the shop is closed" in listed.stdout
+    assert re.search(r"upload is paused since \d\.\d s: the shop is closed", listed.stdout)
+    assert (1, "uplaod is not paused; did you mean upload?\n") == (wrong.exit_code, wrong.stderr)
+    assert (0, "upload goes on\n") == (resumed.exit_code, resumed.stdout)
 
 
 @pytest.mark.usefixtures("journal")
@@ -382,9 +439,11 @@ def test_event_is_shown_whole(shell: Shell) -> None:
         event["body"]["data"],
     )
     assert ("dead: no such template", "in doubt") == (event["entries"][0]["why"], event["calls"][0]["state"])
-    for words in ("NewFileUpload", "never sent", "no such template", "ProcessFile", "in doubt", '"fileId": "1"'):
+    for words in ("NewFileUpload", "never sent", "no such template", "call ProcessFile", "in doubt", '"fileId": "1"'):
         assert words in table.stdout
-    assert "no calls" in bare.stdout
+    assert re.search(r"^    attempt 1, \d\.\d s ago: dead: no such template$", table.stdout, re.MULTILINE)
+    assert re.search(r'^        request \{"fileId":"1"\}$', table.stdout, re.MULTILINE)
+    assert "call" not in bare.stdout
 
 
 def test_any_event_can_be_shown(shell: Shell, folder: Path) -> None:
@@ -440,6 +499,7 @@ def test_entries_are_discarded_with_a_reason(shell: Shell, journal: dict[int, st
 def test_entries_must_be_named(shell: Shell, words: str) -> None:
     """Redriving or discarding everything by accident is not possible, nor discarding without a reason."""
     assert 2 == shell("events", *words.split()).exit_code
+    assert 2 == shell("events", "discard", "1000", "--why", " ").exit_code
 
 
 def test_no_journal_is_made_by_looking(shell: Shell, folder: Path) -> None:

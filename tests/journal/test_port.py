@@ -1092,6 +1092,7 @@ async def test_an_event_is_shown_whole(store: Store, clock: Clock) -> None:
         "id": 1,
         "type": "T",
         "key": "k",
+        "recorded": "2023-11-14T22:13:20.000+00:00",
         "age": 1.5,
         "confirmation": "never sent",
         "body": {"name": "a"},

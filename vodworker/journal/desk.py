@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from vodworker.wire import loads
@@ -79,6 +80,11 @@ def attempts(rows: Iterable[tuple[int, int, float, str, str]], now: float) -> Ma
 
 
 LOST = "its worker died or stood still, and never told how it ended"
+
+
+def moment(recorded: float) -> str:
+    """An instant of the store's clock, in words that sort: UTC."""
+    return datetime.fromtimestamp(recorded, UTC).isoformat(timespec="milliseconds")
 
 
 def confirmation(*, waiting: bool, sent: float | None, now: float) -> str:

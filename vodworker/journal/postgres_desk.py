@@ -97,6 +97,7 @@ def shown(db: Session, now: float, event_id: int) -> dict[str, Any] | None:
         "id": event,
         "type": kind,
         "key": key,
+        "recorded": desk.moment(recorded),
         "age": round(now - recorded, 3),
         "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
         "body": desk.readable(body),

@@ -96,6 +96,7 @@ def shown(db: Connection, now: float, event_id: int) -> dict[str, Any] | None:
         "id": event,
         "type": kind,
         "key": key,
+        "recorded": desk.moment(recorded),
         "age": round(now - recorded, 3),
         "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
         "body": desk.readable(body),
