@@ -17,12 +17,14 @@ from typing import TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from bench._kept import draw, keep
 from tests.postgresql import cluster
 from vodworker.journal.copy import TABLES, Row, Side, opened
 from vodworker.journal.port import Arrival, Store
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import PLACES, open_sqlite
 from vodworker.outcome import Finished
+from vodworker.report.plot import Bar, bars
 
 T = TypeVar("T")
 
@@ -126,19 +128,34 @@ async def compare(sizes: tuple[int, ...], tell: Callable[[str, int, dict[str, fl
         return worst
 
 
+def drawn(found: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The plot: for each store and verb a bar for each size."""
+    rows = [
+        Bar(f"{store}: {verb}, {size} finished", costs[verb], told=f"{costs[verb]:.1f} ms")
+        for store, sizes in found.items()
+        for verb in ("claim", "settle")
+        for size, costs in sizes.items()
+    ]
+    return bars(rows, unit=f"milliseconds for {BATCH} entries")
+
+
 def main() -> int:
     """Print what each size costs; 0 when claim and settle are flat."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=SIZES[-1], help="the greatest size to measure")
     most = parser.parse_args().most
     console = Console(highlight=False)
+    found: dict[str, dict[str, dict[str, float]]] = {}
     table = Table("store", "finished", f"record {BATCH}", f"claim {BATCH}", f"settle {BATCH}", title="milliseconds")
 
     def tell(name: str, size: int, costs: dict[str, float]) -> None:
+        found.setdefault(name, {})[f"{size:,}"] = {verb: round(it, 2) for verb, it in costs.items()}
         table.add_row(name, f"{size:,}", *(f"{it:6.2f} {'▇' * round(it)}" for it in costs.values()))
 
     worst = asyncio.run(compare(tuple(size for size in SIZES if size <= most), tell))
     console.print(table)
+    keep("flat", "milliseconds", {"growth": round(worst, 2), **found})
+    draw("flat", drawn(found))
     console.print(f"worst growth of claim and settle: {worst:.2f} times; up to {FLAT:g} is flat")
     return 0 if worst <= FLAT else 1
 

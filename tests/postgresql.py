@@ -56,6 +56,12 @@ class Cluster:
         """The address for psycopg itself."""
         return f"host={self.folder} port={self.port} user=postgres dbname=postgres"
 
+    @property
+    def pid(self) -> int:
+        """The server's first process, of which all others are children."""
+        assert self._process
+        return self._process.pid
+
     def create(self) -> Self:
         """Make the folder of the data."""
         if self._user is not None:
