@@ -52,8 +52,7 @@ pages: $(VENV)/dev.stamp  ## The documentation as a site, build/site/index.html;
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
-	$(BIN)/python -c 'from vodworker.api import ACTIONS; from vodworker.api.describe import page; print(page(ACTIONS), end="")' > docs/actions.md
-	$(BIN)/python -m vodworker.report.reference > docs/log.md
+	$(BIN)/python -m vodworker.reference docs
 
 bench: $(VENV)/dev.stamp  ## The benchmarks
 	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import reduce
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -18,9 +17,10 @@ from vodworker import api, events
 from vodworker.api import ACTIONS, Action, Reply
 from vodworker.api.action import Group
 from vodworker.api.bounds import code_for
-from vodworker.api.describe import Parameter, documented, page, parameters
+from vodworker.api.describe import Parameter, parameters
 from vodworker.api.pages import at
 from vodworker.errors import InvalidCall
+from vodworker.texts import documented
 from vodworker.wire import flatten, unflatten
 
 NAMES = sorted(ACTIONS)
@@ -538,8 +538,3 @@ def test_shapes_are_described(action: type[Action[Reply]], name: str, kind: str,
 def test_every_action_can_be_described(name: str) -> None:
     """Every parameter of every action has its words."""
     assert all(parameter.text and parameter.kind for parameter in parameters(ACTIONS[name]))
-
-
-def test_reference_is_of_the_declarations() -> None:
-    """The page of all actions is what the declarations say; `make docs` writes it."""
-    assert page(ACTIONS) == (Path(__file__).parent.parent / "docs" / "actions.md").read_text(encoding="utf-8")

@@ -39,6 +39,7 @@ HOUSE = (
     Room("wire", BEDROCK, "bedrock"),
     Room("sign", BEDROCK, "bedrock"),
     Room("media", BEDROCK, "bedrock"),
+    Room("texts", BEDROCK, "bedrock"),
     Room("api", WORDS, "api"),
     Room("events", WORDS, "events"),
     Room("journal.port", WORDS, "port"),  # what is asked of a store is words; how a store does it is an edge
@@ -57,6 +58,7 @@ HOUSE = (
     Room("cli", ROOF, "roof"),
     Room("app", ROOF, "roof"),
     Room("reload", ROOF, "roof"),
+    Room("reference", ROOF, "roof"),
     Room("report", ROOF, "roof"),
     Room("testing", ROOF, "roof"),
     Room("demo", ROOF, "roof"),

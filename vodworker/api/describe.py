@@ -1,27 +1,21 @@
 """What the declarations say, in words: for help on the command line and for the reference page."""
 
-import ast
-import inspect
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
-from functools import cache
 from inspect import cleandoc
-from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen
-from pydantic import BaseModel, PlainSerializer
+from pydantic import PlainSerializer
 from pydantic.fields import FieldInfo
 
 from vodworker.api.action import Action, Group
 from vodworker.api.bounds import AnyOf, Ceiling, Code, Octets, Unit, Within
 from vodworker.codes import explain
-
-FAMILIES = "vodworker.api."
+from vodworker.texts import documented
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,31 +113,6 @@ def shown(field: FieldInfo) -> str | None:
     if field.is_required() or value is None:
         return None
     return str(int(value)) if isinstance(value, int) else str(value)
-
-
-def documented(model: type[BaseModel]) -> dict[str, str]:
-    """The texts under a model's fields, by the fields' names; read from the source, and only when asked for."""
-    families = (base for base in reversed(model.__mro__) if base.__module__.startswith(FAMILIES))
-    texts: dict[str, str] = {}
-    for base in families:
-        texts |= _texts(base.__module__).get(base.__name__, {})
-    return {name: text for name, text in texts.items() if name in model.model_fields}
-
-
-@cache
-def _texts(module: str) -> dict[str, dict[str, str]]:
-    """The texts under all fields of a module's classes."""
-    classes = ast.parse(inspect.getsource(sys.modules[module])).body
-    return {each.name: dict(_fields(each)) for each in classes if isinstance(each, ast.ClassDef)}
-
-
-def _fields(model: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for field, text in pairwise(model.body):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                yield name, " ".join(words.split())
-            case _:
-                pass
 
 
 HEAD = """# Actions

@@ -78,16 +78,27 @@ class Section(BaseModel):
 
 
 class Account(Section):
-    """Whose events these are. The keys may be missing: `missing` says so to those who need them."""
+    """Whose events these are.
+
+    The keys may be missing: `missing` says so to those who need them.
+    """
 
     endpoint: str = "https://vod.api.qcloud.com/v2/index.php"
+    """Where calls go; https, unless it is this machine. Without a path, the service's own is meant."""
     secret_id: str | None = None
+    """The id of a key that may use VOD and nothing else."""
     secret_key: SecretStr | None = None
+    """The key; better given as a file. It is in no log, error or journal."""
     secret_key_file: Path | None = None
+    """The file that the key is in, in the place of `secret_key`."""
     token: SecretStr | None = None
+    """Of temporary keys only."""
     region: str = "gz"
+    """As the service wants it for VOD."""
     sub_app_id: Annotated[int, Field(gt=0)] | None = None
+    """The sub-application that is meant; without it, the main one."""
     signature_method: Literal["HmacSHA256", "HmacSHA1"] = "HmacSHA256"
+    """How calls are signed."""
 
     @field_validator("endpoint")
     @classmethod
@@ -117,42 +128,56 @@ class Account(Section):
 
 
 class Pull(Section):
-    """How the queue is read. streams: long polls at once. max_backlog: open entries above which pulling pauses."""
+    """How the queue is read."""
 
     streams: Annotated[int, Field(ge=1, le=64)] = 2  # 64 polls of 5 s are 768 a minute: below the ceiling of 1000
+    """Long polls at once."""
     max_backlog: Count = 100_000
+    """Open entries above which pulling pauses; the service's queue keeps what comes meanwhile."""
 
 
 class Calls(Section):
-    """timeout: seconds for one request. retries: further tries after a failure that cannot have done anything twice."""
+    """How the service is called."""
 
     timeout: Seconds = 15.0
+    """For one request."""
     retries: Annotated[int, Field(ge=0)] = 2
+    """Further tries at once, only after a failure that cannot have done anything twice."""
 
 
 class Handlers(Section):
-    """Which handlers run, and how. enabled: their names, None is all. concurrency, attempts, timeout: for each one."""
+    """Which handlers run, and how."""
 
     directories: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = (Path("handlers"),)
+    """Where handler files are."""
     enabled: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    """The names of those that run; without it, all."""
     concurrency: Count = 16
+    """Runs at once of each handler."""
     attempts: Count = 8
+    """Runs of an entry that may fail; then it is dead, and waits for an operator."""
     timeout: Seconds = 300.0
+    """For one run of a handler; waiting for a token does not count."""
     options: Mapping[str, Mapping[str, Any]] = Field(default={}, repr=False)  # a webhook's key may be among them
+    """Each handler's own settings, in a table of its own: `[handlers.options.NAME]`, or `…__OPTIONS__NAME__KEY`."""
 
 
 class Work(Section):
-    """grace: seconds that running handlers are given at a stop. lease: for which an entry is held between renewals."""
+    """How entries are worked off."""
 
     grace: Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)] = 30.0
+    """That running handlers are given at a stop; what is unfinished then stays open."""
     lease: Annotated[float, BeforeValidator(_seconds), Field(ge=3, allow_inf_nan=False)] = 60.0
+    """For which a daemon holds an entry; renewed while it runs. After a crash others wait for so long."""
 
 
 class JournalPlace(Section):
-    """Where events are kept, and for how many seconds those that ended well are."""
+    """Where events are kept, and for how long."""
 
     url: str = Field(default="sqlite:///vodworker.db", repr=False)
+    """Where it is: `sqlite:///FILE`, or `postgresql://USER@HOST/NAME` for several daemons."""
     keep: Seconds = 7 * 86400.0
+    """For how long what ended well is kept; what is open or dead is kept until it ends."""
 
     @field_validator("url")
     @classmethod
@@ -175,17 +200,21 @@ class JournalPlace(Section):
 
 
 class LogStyle(Section):
-    """How the log looks. format: None is console on a terminal and json elsewhere. language: of error explanations."""
+    """How the log looks."""
 
     format: Literal["json", "console"] | None = None
+    """Without it, console on a terminal and json elsewhere."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written."""
     language: Literal["en", "zh"] = "en"
+    """Of error explanations."""
 
 
 class Http(Section):
-    """Where health and metrics are answered; None is nowhere."""
+    """Health and metrics."""
 
     listen: Annotated[Address | None, BeforeValidator(_listen)] = None
+    """Where `/healthz`, `/readyz` and `/metrics` are answered; without it, nowhere."""
 
 
 LIMITS: Mapping[str, int] = {"default": 100, "PullEvent": 1000, "ConfirmEvent": 1000}  # what the manual allows
@@ -198,6 +227,8 @@ class Settings(Section):
     account: Account = Account()
     pull: Pull = Pull()
     limits: Mapping[str, Count] = {}
+    """Calls in 60 s, of each action by its name; `default` is for all others. `burst`: how many of an action's
+    calls may go at once, the others follow evenly; without it, all that are free."""
     calls: Calls = Calls()
     handlers: Handlers = Handlers()
     work: Work = Work()

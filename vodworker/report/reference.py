@@ -1,6 +1,5 @@
-"""The reference page of the log, written from its table: `python -m vodworker.report.reference > docs/log.md`."""
+"""The reference page of the log, from its table."""
 
-import sys
 from itertools import groupby
 
 from vodworker.log import FIELDS, LOG_EVENTS
@@ -37,7 +36,3 @@ def reference() -> str:
     parts.append("\n## Fields\n\n| field | is |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in FIELDS.items()]
     return "".join(parts)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

@@ -100,6 +100,7 @@ class TaskEvent(Event):
     """News of a task that an action started."""
 
     vod_task_id: str | None = None
+    """The task; what the action that started it replied."""
 
     @classmethod
     def ends(cls, _data: dict[str, Any]) -> str:
@@ -110,8 +111,10 @@ class TaskEvent(Event):
 class TaskComplete(TaskEvent):
     """A task of one piece of work ended."""
 
-    status: int | None = None  # 0 or absent: it succeeded
+    status: int | None = None
+    """0, or absent: it succeeded; else why not, as `vodworker explain CODE` tells."""
     message: str | None = None
+    """The service's words about the status."""
 
     @property
     def failed(self) -> bool:
@@ -125,52 +128,81 @@ class TaskComplete(TaskEvent):
 
 
 class NewFileUpload(Event):
-    """A file is in the media library. source_type: Record, ClientUpload, ServerUpload; stream_id: of a recording."""
+    """A file is in the media library: uploaded, or recorded from a live stream."""
 
     file_id: str | None = None
+    """The file."""
     file_name: str | None = None
+    """Its name in the library."""
     file_url: str | None = None
+    """Where the file is."""
     cover_url: str | None = None
+    """Where its cover is."""
     author: str | None = None
+    """Who uploaded it, as the uploading said."""
     source_type: str | None = None
+    """ClientUpload, ServerUpload or Record; in old events also Pull."""
     source_context: str | None = None
+    """What the uploading passed along for you, at most 256 bytes."""
     stream_id: str | None = None
+    """The live stream of a recording."""
     procedure_task_id: str | None = None
+    """The flow that the uploading asked for, which is at work already."""
     transcode_task_id: str | None = None
+    """The transcoding that was asked for with it."""
     porncheck_task_id: str | None = None
+    """The search for indecent pictures that was asked for with it."""
     image_sprite_task_id: str | None = None
+    """The sheets of small pictures that were asked for with it."""
     status: int | None = None
+    """0, or absent: the file is there."""
     message: str | None = None
-    duration: float | None = None  # s
-    file_size: int | None = None  # bytes
+    """The service's words about the status."""
+    duration: float | None = None
+    """Seconds."""
+    file_size: int | None = None
+    """Bytes."""
     width: int | None = None
+    """Pixels."""
     height: int | None = None
-    bitrate: int | None = None  # bit/s
+    """Pixels."""
+    bitrate: int | None = None
+    """Bits a second."""
 
 
 class PullComplete(TaskComplete):
     """A file was fetched from a URL, or not."""
 
     file_id: str | None = None
+    """The new file."""
     file_url: str | None = None
+    """Where the new file is."""
     transcode_task_id: str | None = None
+    """The transcoding that was asked for with it."""
     porncheck_task_id: str | None = None
+    """The search for indecent pictures that was asked for with it."""
 
 
 class TranscodeComplete(TaskComplete):
     """A file was transcoded: all versions, once. On failure only status, message and the two ids are there."""
 
     file_id: str | None = None
+    """The file."""
     file_name: str | None = None
-    duration: float | None = None  # s
+    """Its name in the library."""
+    duration: float | None = None
+    """Seconds."""
     cover_url: str | None = None
+    """Where its cover is."""
     play_set: tuple[PlayItem, ...] = ()
+    """The versions that can be played, the source among them."""
 
 
 class ConcatComplete(TaskComplete):
     """Files were joined, into one file of each type asked for. It names no source, so its key is the task."""
 
     file_info: tuple[OutputFile, ...] = ()
+    """The joined files, one for each type asked for; each succeeded or failed on its own."""
 
     @property
     def made(self) -> tuple[OutputFile, ...]:
@@ -187,7 +219,9 @@ class ClipComplete(TaskComplete):
     """A piece was cut out of a file. Its key is the file that it was cut from."""
 
     src_file_id: str | None = None
+    """The file that it was cut from."""
     file_info: OutputFile | None = None
+    """The new file."""
 
     @property
     def failed(self) -> bool:
@@ -204,18 +238,26 @@ class CreateImageSpriteComplete(TaskComplete):
     """Sheets of small pictures of a file were made."""
 
     file_id: str | None = None
+    """The file."""
     definition: int | None = None
+    """The template."""
     total_count: int | None = None
+    """Small pictures in all."""
     image_sprite_url: Texts = ()
+    """Where the sheets are."""
     web_vtt_url: str | None = None
+    """The file that says which picture belongs to which second."""
 
 
 class CreateSnapshotByTimeOffsetComplete(TaskComplete):
     """Pictures of a file were taken at given times; each succeeded or failed on its own."""
 
     file_id: str | None = None
+    """The file."""
     definition: int | None = None
+    """The template."""
     pic_info: tuple[Snapshot, ...] = ()
+    """The pictures; each succeeded or failed on its own."""
 
     @property
     def taken(self) -> tuple[Snapshot, ...]:
@@ -235,17 +277,27 @@ class ProcedureStateChanged(TaskEvent):
     """
 
     status: str | None = None
+    """PROCESSING or FINISH; `finished` asks for the latter."""
     err_code: int | None = None
+    """The flow's own; ask each sub-task for its own."""
     message: str | None = None
+    """The service's words about the status."""
     file_id: str | None = None
+    """The file."""
     meta_data: MetaData | None = None
+    """What the source is made of."""
     drm: Drm | None = None
+    """How it was encrypted."""
     ai_review: Review | None = None
+    """What a review found, in events of one age."""
     content_review_list: tuple[UnknownTask, ...] = ()
+    """What reviews found, in later events."""
     ai_analysis_list: tuple[UnknownTask, ...] = Field(
         default=(), validation_alias="aIAnalysisList", serialization_alias="aIAnalysisList"
     )
+    """What was recognised in it."""
     process_task_list: tuple[AnySubTask, ...] = ()
+    """The sub-tasks, each of a class of its own below."""
 
     @property
     def finished(self) -> bool:
@@ -263,8 +315,11 @@ class FileDeleted(Event):
     """Files were deleted. The key is the file when it is one."""
 
     status: int | None = None
+    """0, or absent: they are gone."""
     message: str | None = None
+    """The service's words about the status."""
     file_info: tuple[OutputFile, ...] = ()
+    """The files; of each there is only the id."""
 
     @property
     def failed(self) -> bool:
@@ -285,16 +340,22 @@ class PorncheckComplete(TaskComplete):
     """A file was searched for indecent pictures. Retired, still possible."""
 
     file_id: str | None = None
+    """The file."""
     porn_img_url: tuple[PornImage, ...] = ()
+    """The pictures that it found."""
 
 
 class ApplyManualReview(TaskEvent):
     """Somebody should look at a file and answer. Retired, still possible."""
 
     file_id: str | None = None
+    """The file."""
     file_url: str | None = None
+    """Where the file is."""
     manual_review_task_id: str | None = None
+    """What the answer must name."""
     ai_review_result: Review | None = None
+    """What the machine found."""
 
 
 class Unknown(Event):
