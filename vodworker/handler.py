@@ -42,7 +42,7 @@ MARKED = "vodworker_marked"  # the name in a module under which `@on` leaves all
 class Caller(Protocol):
     """What a handler may ask of the service."""
 
-    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt = "reject") -> R:
+    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt | None = None) -> R:
         """Send an action and return its reply; see `vodworker.cloud.ledger.Ledger.call`."""
         ...
 

@@ -156,7 +156,7 @@ async def test_nothing_is_sent_after_the_run(line: Any) -> None:
         await store.record([Arrival(b"{}", "Event", "", ("handler",))])
         (entry,) = (await store.claim({"handler": 1}, lease=60)).entries
         deadline = Deadline(10)
-        ledger = Ledger(it.vod, store, entry, deadline)
+        ledger = Ledger(it.vod, store, lambda: entry, deadline)
         async with deadline:
             await ledger.call(RedoTask(vod_task_id="t"))
 

@@ -1,100 +1,16 @@
-"""The ledger: what was sent is not sent again, and what is in doubt is looked for."""
+"""The ledger: what was sent is not sent again, and equal calls are told apart."""
 
 import asyncio
-import random
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import suppress
 
-import aiohttp
 import pytest
 
-from vodworker.api import ConcatVideo, GetVideoInfo, ProcessFile, SourceFile, Transcode
-from vodworker.api.action import Action, Reply
-from vodworker.api.tasks import TaskInfo
-from vodworker.cloud.account import Account
-from vodworker.cloud.client import Vod
-from vodworker.cloud.doubt import Found, Missing, Unclear, fitting, judge
-from vodworker.cloud.ledger import Deadline, Ledger, OnDoubt
-from vodworker.cloud.limiter import Limiter
-from vodworker.emulator import Emulator, Settings, library
-from vodworker.emulator.state import Footage
-from vodworker.errors import CallError, InDoubt, Overtaken, Refused
-from vodworker.journal.port import Arrival, Entry, Store
-from vodworker.journal.sqlite import open_sqlite
-from vodworker.sign import nonces
+from tests.cloud.desk import concat, desk, process
+from vodworker.api import CreateClass, GetVideoInfo
+from vodworker.cloud.ledger import Deadline, Ledger
+from vodworker.emulator.faults import Code, Cut, Latency
+from vodworker.errors import CallError, JournalError, Overtaken, Refused, Unreachable
 from vodworker.testing import in_virtual_time
-
-R = TypeVar("R", bound=Reply)
-
-
-@dataclass
-class Desk:
-    """An emulator, a client of it, and a journal with one entry."""
-
-    emulator: Emulator
-    vod: Vod
-    store: Store
-    entry: Entry
-
-    @asynccontextmanager
-    async def run(self, limit: float = 1000.0) -> AsyncGenerator[Ledger]:
-        """Another run of the entry: its `ctx.vod`."""
-        async with Deadline(limit) as deadline:
-            yield Ledger(self.vod, self.store, self.entry, deadline)
-
-    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt = "reject") -> R:
-        """The only call of another run."""
-        async with self.run() as ledger:
-            return await ledger.call(action, once=once, on_doubt=on_doubt)
-
-    def video(self) -> str:
-        """A file of the library."""
-        shows = Footage(duration=10, width=640, height=360, fps=25, bitrate=500_000)
-        return library.add(self.emulator.service, name="v", container="mp4", size=1, md5="0", shows=shows).id
-
-    async def doubt(self, action: ProcessFile | ConcatVideo, once: str, *, effect: bool) -> str | None:
-        """Leave behind what a crash does after the intent, or after the effect too; the task that was started."""
-        name = type(action).__name__
-        await self.store.intend(self.entry, action=name, identity=f"once:{once}", request=b"{}")
-        return (await self.vod.call(action)).vod_task_id if effect else None
-
-
-@asynccontextmanager
-async def desk() -> AsyncGenerator[Desk]:
-    """All of it, in virtual time."""
-    clock = asyncio.get_running_loop().time
-    chance = random.Random(7)
-    wall = 1_800_000_000.0
-
-    def now() -> float:
-        return wall + clock()
-
-    async with (
-        Emulator.serve(settings=Settings(queued=3.0), wall=now) as emulator,
-        open_sqlite(":memory:", now=now) as store,
-        Limiter(store, limit=lambda _: 1000, hold=15.0) as limiter,
-        aiohttp.ClientSession() as session,
-    ):
-        emulator.ceilings.update(dict.fromkeys(("ProcessFile", "ConcatVideo", "GetTaskList", "GetTaskInfo"), 1000))
-        account = Account(emulator.url, emulator.secret_id, emulator.secret_key)
-        vod = Vod(
-            session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random, now=now
-        )
-        await store.record([Arrival(b"{}", "T", "", ("h",))])
-        (entry,) = (await store.claim({"h": 1}, lease=1e6)).entries
-        yield Desk(emulator, vod, store, entry)
-
-
-def process(file_id: str, *definitions: int) -> ProcessFile:
-    """A call that costs money."""
-    return ProcessFile(file_id=file_id, transcode=Transcode(definition=definitions))
-
-
-def concat(file_id: str) -> ConcatVideo:
-    """A call whose task tells nothing of its sources."""
-    return ConcatVideo(src_file_list=[SourceFile(file_id=file_id)] * 2, name="x", dst_type=["mp4"])
 
 
 @in_virtual_time
@@ -152,22 +68,6 @@ async def test_a_run_that_was_overtaken_sends_nothing() -> None:
 
 
 @in_virtual_time
-async def test_a_reply_that_is_noted_late_ends_the_doubt() -> None:
-    """Where the earlier run was late and not dead, its reply is found, and nothing is sent again."""
-    async with desk() as it:
-        call = process(it.video(), 210)
-        task = await it.doubt(call, "it", effect=True)
-        async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(it.call(call, once="it"))
-            await asyncio.sleep(1)
-            reply = f'{{"vodTaskId":"{task}"}}'.encode()
-            await it.store.replied(it.entry, identity="once:it", reply=reply, task=task or "", ends_in="E")
-
-        assert task == waiting.result().vod_task_id
-        assert 1 == it.emulator.audit.arrivals("ProcessFile")
-
-
-@in_virtual_time
 async def test_a_refused_call_may_be_sent_again() -> None:
     """What the service refused had no effect: the next run sends it again."""
     async with desk() as it:
@@ -186,156 +86,149 @@ async def test_a_run_that_is_over_calls_no_more() -> None:
         async with deadline:
             pass
         with pytest.raises(CallError, match="the run of this handler is over"):
-            await Ledger(it.vod, it.store, it.entry, deadline).call(process(it.video(), 210))
+            await Ledger(it.vod, it.store, lambda: it.entry, deadline).call(process(it.video(), 210))
 
         assert 0 == it.emulator.audit.arrivals("ProcessFile")
 
 
 @in_virtual_time
-async def test_a_doubtful_call_that_had_its_effect_is_adopted() -> None:
-    """The task that a lost call started is found by its file and its outputs, and is not started again."""
-    async with desk() as it:
-        file_id = it.video()
-        for other in (process(it.video(), 210), process(file_id, 220, 230)):
-            await it.vod.call(other)
-        started = await it.doubt(process(file_id, 210), "a", effect=True)
-
-        reply = await it.call(process(file_id, 210), once="a")
-        again = await it.call(process(file_id, 210), once="a")
-
-        assert started == reply.vod_task_id == again.vod_task_id
-        assert 3 == it.emulator.audit.arrivals("ProcessFile")
-
-
-@in_virtual_time
-async def test_a_doubtful_call_without_effect_is_sent() -> None:
-    """When the service knows no task that fits, the call never arrived: it is sent, once."""
-    async with desk() as it:
-        file_id = it.video()
-        await it.doubt(process(file_id, 210), "a", effect=False)
-
-        reply = await it.call(process(file_id, 210), once="a")
-
-        assert reply.vod_task_id in it.emulator.state.tasks
-        assert 1 == it.emulator.audit.arrivals("ProcessFile")
-
-
-@in_virtual_time
-async def test_a_call_may_still_be_on_its_way() -> None:
-    """Before a lost call is given up, its timeout passes: until then it may still arrive."""
-    async with desk() as it:
-        file_id = it.video()
-        await it.doubt(process(file_id, 210), "a", effect=False)
-
+async def test_a_call_is_noted_before_it_leaves() -> None:
+    """While the request is on its way to the service, the journal has its note already."""
+    async with desk(Latency(action="ProcessFile", seconds=5)) as it:
+        call = process(it.video(), 210)
         async with asyncio.TaskGroup() as group:
-            doubtful = group.create_task(it.call(process(file_id, 210), once="a"))
-            await asyncio.sleep(14)
-            late = await it.vod.call(process(file_id, 210))
+            sending = group.create_task(it.call(call, once="a"))
+            await asyncio.sleep(1)
+            under_way = (await it.noted("a"), it.emulator.audit.arrivals("ProcessFile"))
 
-        assert late.vod_task_id == doubtful.result().vod_task_id
-        assert 1 == it.emulator.audit.arrivals("ProcessFile")
-
-
-@in_virtual_time
-async def test_a_task_of_another_call_is_not_adopted() -> None:
-    """A task that a recorded call started is never taken for another call's."""
-    async with desk() as it:
-        file_id = it.video()
-        mine = await it.call(process(file_id, 210), once="a")
-        await it.doubt(process(file_id, 210), "b", effect=False)
-
-        other = await it.call(process(file_id, 210), once="b")
-
-        assert mine.vod_task_id != other.vod_task_id
-        assert 2 == it.emulator.audit.arrivals("ProcessFile")
+        assert (True, 0) == under_way
+        assert sending.result().vod_task_id in it.emulator.state.tasks
 
 
 @in_virtual_time
-async def test_equal_doubtful_calls_share_their_tasks() -> None:
-    """Two equal calls in doubt, both with their effect, adopt one task each."""
-    async with desk() as it:
-        file_id = it.video()
-        started = {await it.doubt(process(file_id, 210), name, effect=True) for name in "ab"}
+async def test_a_call_that_was_only_throttled_leaves_no_note() -> None:
+    """A call that the service throttled did nothing: a stop while it waits to go again leaves nothing in doubt."""
+    async with desk(Code(action="ProcessFile", code=4400)) as it:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await it.call(process(it.video(), 210), once="a")
 
-        adopted = {(await it.call(process(file_id, 210), once=name)).vod_task_id for name in "ab"}
-
-        assert started == adopted
-        assert 2 == it.emulator.audit.arrivals("ProcessFile")
-
-
-@in_virtual_time
-async def test_the_only_task_of_its_kind_is_adopted() -> None:
-    """A task that tells nothing of its sources is the call's when it is the only one, and no other call is in doubt."""
-    async with desk() as it:
-        file_id = it.video()
-        started = await it.doubt(concat(file_id), "a", effect=True)
-
-        assert started == (await it.call(concat(file_id), once="a")).vod_task_id
-        assert 1 == it.emulator.audit.arrivals("ConcatVideo")
+        assert it.emulator.audit.arrivals("ProcessFile")
+        assert not await it.noted("a")
 
 
 @in_virtual_time
-async def test_what_cannot_be_told_is_the_handlers_choice() -> None:
-    """Where several tasks may be the call's, nothing is paid for again unless the handler wants it."""
-    async with desk() as it:
-        file_id = it.video()
-        await it.vod.call(concat(file_id))
-        await it.doubt(concat(file_id), "a", effect=True)
+async def test_a_call_that_never_left_leaves_no_note() -> None:
+    """Where no connection came about nothing was done, also when the run is cut before the next try."""
+    async with desk(endpoint="http://127.0.0.1:1/") as it:
+        call = process("7", 210)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await it.call(call, once="cut")
+        with pytest.raises(Unreachable) as caught:
+            await it.call(call, once="tried")
 
-        with pytest.raises(InDoubt, match=r"it may have started .* or .*; look at them, then redrive"):
-            await it.call(concat(file_id), once="a")
-        sent = it.emulator.audit.arrivals("ConcatVideo")
-        reply = await it.call(concat(file_id), once="a", on_doubt="resend")
-
-        assert 2 == sent
-        assert reply.vod_task_id
-        assert 3 == it.emulator.audit.arrivals("ConcatVideo")
+        assert not caught.value.sent
+        assert [False, False] == [await it.noted(once) for once in ("cut", "tried")]
 
 
 @in_virtual_time
-async def test_looking_does_not_count_against_the_time_limit() -> None:
-    """The minutes that it takes to be sure are not the handler's."""
+async def test_a_lost_reply_keeps_its_note() -> None:
+    """A call that may have had its effect stays noted, also when it is sent again as asked and then refused."""
+    cut, refused = Cut(action="CreateClass", when="after", count=1), Code(action="CreateClass", code=1000)
+    async with desk(cut, refused) as it:
+        call = CreateClass(class_name="x", parent_id=-1)
+        with pytest.raises(Unreachable):
+            await it.call(call, once="a")
+        lost = await it.noted("a")
+        with pytest.raises(Refused):
+            await it.call(call, once="a", on_doubt="resend")
+
+        assert (True, True) == (lost, await it.noted("a"))
+
+
+@in_virtual_time
+async def test_a_call_that_failed_and_is_made_again_is_the_same_call() -> None:
+    """A handler that tries again in the same run, after a lost reply, gets the task that it has paid for."""
+    async with desk(Cut(action="ProcessFile", when="after", count=1)) as it:
+        call = process(it.video(), 210)
+        replies: list[str | None] = []
+        async with it.run() as ledger:
+            for _ in range(3):
+                with suppress(Unreachable):
+                    replies.append((await ledger.call(call)).vod_task_id)
+
+        first, second = it.emulator.state.tasks  # of three tries the first failed, and the third was a new call
+        assert [first, second] == replies
+
+
+@in_virtual_time
+async def test_equal_calls_at_once_are_two() -> None:
+    """Two equal calls that are under way together are calls of their own, in the next run, too."""
+    async with desk(Latency(action="ProcessFile", seconds=5)) as it:
+        call = process(it.video(), 210)
+        runs: list[set[str | None]] = []
+        for _ in range(2):
+            async with it.run() as ledger, asyncio.TaskGroup() as group:
+                both = [group.create_task(ledger.call(call)) for _ in range(2)]
+            runs.append({each.result().vod_task_id for each in both})
+
+        assert [{*it.emulator.state.tasks}] * 2 == runs
+        assert 2 == len(runs[0])
+
+
+@in_virtual_time
+async def test_a_name_is_one_call_also_at_once() -> None:
+    """Of two calls under one name, made together, one is sent; both have its reply."""
+    async with desk(Latency(action="ProcessFile", seconds=5)) as it:
+        call = process(it.video(), 210)
+        async with it.run() as ledger, asyncio.TaskGroup() as group:
+            both = [group.create_task(ledger.call(call, once="it")) for _ in range(2)]
+
+        assert [*it.emulator.state.tasks] * 2 == [each.result().vod_task_id for each in both]
+
+
+@in_virtual_time
+async def test_a_name_is_of_one_action() -> None:
+    """A name that another action has is refused in words; nothing is sent, and trying again would not help."""
     async with desk() as it:
         file_id = it.video()
-        await it.doubt(process(file_id, 210), "a", effect=False)
+        async with it.run() as ledger:
+            await ledger.call(process(file_id, 210), once="it")
+            with pytest.raises(CallError, match="ConcatVideo: once='it' names a ProcessFile already") as caught:
+                await ledger.call(concat(file_id), once="it")
 
-        async with it.run(limit=5.0) as ledger:
-            await ledger.call(process(file_id, 210), once="a")
-
-        assert asyncio.get_running_loop().time() >= 15
-
-
-INFO = TaskInfo.model_validate(
-    {
-        "status": "PROCESSING",
-        "data": {"fileId": "7", "processTaskList": [{"taskType": "Transcode", "input": {"definition": 210}}]},
-    }
-)
+        assert not caught.value.retryable
+        assert 0 == it.emulator.audit.arrivals("ConcatVideo")
 
 
-@pytest.mark.parametrize(
-    "action,info,fits",
-    [
-        (process("7", 210), INFO, True),
-        (process("8", 210), INFO, False),
-        (process("7", 220), INFO, False),
-        (process("7", 210, 210), INFO, False),
-        (process("7", 210), TaskInfo(status="WAITING"), None),
-        (ProcessFile(file_id="7"), INFO, None),
-        (concat("7"), INFO, None),
-    ],
-)
-def test_a_task_fits_its_call(action: ProcessFile | ConcatVideo, info: TaskInfo, fits: object) -> None:
-    """A task fits when it is of the file and makes what was asked; what it does not tell decides nothing."""
-    assert fits is fitting(action, info)
+@in_virtual_time
+async def test_a_cleanup_after_the_time_limit_calls_no_more() -> None:
+    """What a handler calls in its `finally` after the time limit is not sent, and the limit is why the run ended."""
+    async with desk() as it:
+
+        async def run() -> None:
+            async with it.run(limit=5.0) as ledger:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await ledger.call(process(it.video(), 210))
+
+        with pytest.raises(TimeoutError, match="not finished within its time limit of 5 s") as caught:
+            await run()
+
+        assert "the run of this handler is over" in str(caught.value.__cause__)
+        assert 0 == it.emulator.audit.arrivals("ProcessFile")
 
 
-def test_a_sure_task_is_preferred() -> None:
-    """Of several tasks the oldest that surely fits is taken; without one, only a single candidate without a rival."""
-    call, waits = process("7", 210), TaskInfo(status="WAITING")
-
-    assert Found("b") == judge(call, [("a", waits), ("b", INFO), ("c", INFO)], rivals=3)
-    assert Found("a") == judge(call, [("a", waits)], rivals=0)
-    assert Unclear(("a",)) == judge(call, [("a", waits)], rivals=1)
-    assert Unclear(("a", "b")) == judge(call, [("a", waits), ("b", waits)], rivals=0)
-    assert Missing() == judge(process("8", 210), [("b", INFO)], rivals=0)
+@in_virtual_time
+async def test_a_broken_journal_is_remembered() -> None:
+    """Whatever a handler makes of an error of the journal, the ledger raises it again for who runs the handler."""
+    async with desk() as it:
+        async with it.run() as ledger:
+            ledger.check()
+            await it.store.close()
+            with pytest.raises(JournalError):
+                await ledger.call(process("7", 210))
+        with pytest.raises(JournalError):
+            ledger.check()

@@ -1,8 +1,10 @@
 """The loop as a whole, in virtual time, over real HTTP on the loopback and with a journal in a real file."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,12 +13,14 @@ from structlog.testing import capture_logs
 
 from vodworker.api import ConcatVideo, GetTaskInfo, SourceFile
 from vodworker.cloud.queue import HANDLE_LIFE
+from vodworker.errors import JournalError
 from vodworker.events import Event, NewFileUpload, TaskEvent, Unknown
 from vodworker.handler import Context, on
 from vodworker.journal.port import Filter
 from vodworker.outcome import Done, Outcome, Reject, Retry
 from vodworker.testing import in_virtual_time
 from vodworker.worker import Rules
+from vodworker.worker.work_off import LOOK_AGAIN
 
 Wide = dict[str, Any]
 
@@ -534,4 +538,82 @@ async def test_a_run_whose_entry_is_anothers_by_now_is_cut(world: Any) -> None:
         assert [] == kept
         assert [] == finished
         assert "handler.lost" in {line["event"] for line in told}
+        assert {"running": 1} == await states(it)()
+
+
+@in_virtual_time
+async def test_a_run_goes_on_after_the_machine_slept(world: Any) -> None:
+    """A run that was claimed anew by its own worker, because the machine slept through the lease, may still call."""
+    ran: list[int] = []
+
+    async with world() as it:
+        call = concat(it, "joined")
+
+        @on(NewFileUpload)
+        async def slow(event: NewFileUpload, ctx: Context) -> None:
+            ran.append(ctx.attempt)
+            await asyncio.sleep(LOOK_AGAIN + 1)
+            await ctx.vod.call(call)
+
+        it.emulator.emit(uploaded("a"))
+        async with it.worker(slow):
+            await asyncio.sleep(1)
+            with closing(sqlite3.connect(it.path)) as db, db:
+                db.execute("UPDATE entries SET due = 0")  # the lease has run out
+            await asyncio.sleep(60)
+
+        assert ([1], 1) == (ran, it.emulator.audit.arrivals("ConcatVideo"))
+
+
+@in_virtual_time
+async def test_an_entry_may_come_back_while_its_lost_run_cleans_up(world: Any) -> None:
+    """The end of a run that has lost its entry does no harm to the run that has it now, in the same worker."""
+    ended: list[int] = []
+
+    @on(Event)
+    async def slow(event: Event, ctx: Context) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(20)
+            ended.append(ctx.attempt)
+
+    async with world() as it:
+        it.emulator.emit(uploaded("a"))
+        async with it.worker(slow, rules=Rules(lease=30)):
+            await asyncio.sleep(1)
+            async with it.journal(ahead=100) as other:
+                (taken,) = (await other.claim({"slow": 1}, lease=20)).entries
+            await asyncio.sleep(15)
+            async with it.journal() as other:
+                await other.release([taken])
+            await asyncio.sleep(60)
+
+        assert [1, 2] == sorted(ended)
+        assert {"done": 1} == await states(it)()
+
+
+@in_virtual_time
+async def test_a_journal_that_breaks_in_a_call_is_a_crash(world: Any) -> None:
+    """A handler that swallows an error of the journal does not keep the daemon from ending with it."""
+    async with world() as it:
+        call = concat(it, "joined")
+
+        @on(NewFileUpload)
+        async def swallows(event: NewFileUpload, ctx: Context) -> None:
+            with suppress(JournalError):
+                await ctx.vod.call(call)
+
+        async def work() -> None:
+            async with it.worker(swallows):
+                await asyncio.sleep(1)
+                with closing(sqlite3.connect(it.path)) as db, db:
+                    db.execute("DROP TABLE calls")
+                it.emulator.emit(uploaded("a"))
+                await asyncio.sleep(10)
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await work()
+
+        assert caught.group_contains(JournalError, match="calls")
         assert {"running": 1} == await states(it)()

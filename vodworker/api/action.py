@@ -71,6 +71,7 @@ class Action(Group, Generic[ReplyT_co]):
     Class keywords:
         rate: the service's ceiling in calls of this action in 60 s.
         safe: the call may be sent again freely: it reads, or doing it twice is doing it once and is answered alike.
+        harmless: doing it twice is doing it once, but the second time may be refused, because it is done.
         starts_task: the type of the event that tells how the work ended which the call started.
         errors: the codes of its own that the service documents for it, beside the common ones; `codes` explains them.
         pages: how to read a list that is longer than one reply.
@@ -80,6 +81,7 @@ class Action(Group, Generic[ReplyT_co]):
 
     rate: ClassVar[int]
     safe: ClassVar[bool]
+    harmless: ClassVar[bool]
     starts_task: ClassVar[str | None]
     errors: ClassVar[frozenset[int]]
     pages: ClassVar[Pages | None]
@@ -92,6 +94,7 @@ class Action(Group, Generic[ReplyT_co]):
         *,
         rate: int = PER_MINUTE,
         safe: bool = False,
+        harmless: bool = False,
         starts_task: str | None = None,
         errors: Sequence[int] = (),
         pages: Pages | None = None,
@@ -102,6 +105,7 @@ class Action(Group, Generic[ReplyT_co]):
         super().__init_subclass__(**kwargs)
         cls.rate = rate
         cls.safe = safe
+        cls.harmless = harmless
         cls.starts_task = starts_task
         cls.errors = frozenset(errors)
         cls.pages = pages

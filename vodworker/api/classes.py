@@ -85,8 +85,8 @@ class ModifyClass(Action[Reply], safe=True, errors=(1, 1000, 1021, 1905, 1907)):
     """The new name."""
 
 
-class DeleteClass(Action[Reply], errors=(1000, 1904, 1905, 2000)):
-    """Delete a class. Not safe to repeat: the second time the class is not there."""
+class DeleteClass(Action[Reply], harmless=True, errors=(1000, 1904, 1905, 2000)):
+    """Delete a class. The second time the class is not there."""
 
     class_id: int
     """The class."""

@@ -131,7 +131,8 @@ def page(actions: Mapping[str, type[Action[Any]]]) -> str:
 
 def section(action: type[Action[Any]]) -> Iterator[str]:
     """One action: what it does, its facts, its parameters, its errors."""
-    facts = [f"rate {action.rate}", "may be repeated freely" if action.safe else "not to be repeated blindly"]
+    harm = "harmless to repeat" if action.harmless else "not to be repeated blindly"
+    facts = [f"rate {action.rate}", "may be repeated freely" if action.safe else harm]
     if action.starts_task:
         facts.append(f"ends in {action.starts_task}")
     if action.pages:

@@ -41,8 +41,10 @@ class DeleteVodTags(Action[Reply], safe=True, errors=(1, 1000, 10008)):
     """The tags."""
 
 
-class DeleteVodFile(Action[Reply], starts_task="FileDeleted", errors=(1000, 1001, 1050, 1102, 1702, 10009)):
-    """Delete one file and everything derived from it. Not safe to repeat: the second time the file is not there."""
+class DeleteVodFile(
+    Action[Reply], harmless=True, starts_task="FileDeleted", errors=(1000, 1001, 1050, 1102, 1702, 10009)
+):
+    """Delete one file and everything derived from it. The second time the file is not there."""
 
     file_id: Text
     """The file."""

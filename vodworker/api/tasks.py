@@ -76,7 +76,10 @@ class TaskInfo(Reply):
     data: TaskData | None = None
 
 
-class GetTaskInfo(Action[TaskInfo], safe=True, errors=(1000, 10027, 70014)):
+TASK_GONE = 70014  # the only code that speaks of the task: others are about the account, the call or the service
+
+
+class GetTaskInfo(Action[TaskInfo], safe=True, errors=(1000, 10027, TASK_GONE)):
     """One task of the last 72 hours, with its results so far."""
 
     vod_task_id: Text
@@ -129,7 +132,7 @@ class GetTaskList(
     """Only tasks made until then. In the manual's example, not in its table."""
 
 
-class RedoTask(Action[Reply], starts_task="ProcedureStateChanged", errors=(1000, 10027, 70014, 70034)):
+class RedoTask(Action[Reply], starts_task="ProcedureStateChanged", errors=(1000, 10027, TASK_GONE, 70034)):
     """Run an ended task of the last 72 hours again, under its id; new results replace the old.
 
     It ends in the event that the task first ended in: the one named here is that of a procedure, the usual case.

@@ -308,8 +308,8 @@ class UpdateTranscodeTemplate(Action[Reply], safe=True, errors=(1000, 10701, 107
     """The sound."""
 
 
-class DeleteTranscodeTemplate(Action[Reply], errors=(1000, 1001, 1050, 1102, 1702)):
-    """Delete a template. Not safe to repeat: the second time it is not there."""
+class DeleteTranscodeTemplate(Action[Reply], harmless=True, errors=(1000, 1001, 1050, 1102, 1702)):
+    """Delete a template. The second time it is not there."""
 
     definition: Definition
     """The template."""

@@ -110,8 +110,8 @@ class UpdateWatermarkTemplate(Action[Reply], safe=True, errors=(1000, 10801, 108
     """How high; 0px: in proportion to the width."""
 
 
-class DeleteWatermarkTemplate(Action[Reply], errors=(1000, 1001, 1050, 1102, 1702)):
-    """Delete a template. Not safe to repeat: the second time it is not there."""
+class DeleteWatermarkTemplate(Action[Reply], harmless=True, errors=(1000, 1001, 1050, 1102, 1702)):
+    """Delete a template. The second time it is not there."""
 
     definition: Definition
     """The template."""

@@ -33,8 +33,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class Turn(Protocol):
     """Who wants to know how far a call is. A call that the service throttled waits and goes again."""
 
-    def waits(self) -> None:
-        """It stands in line for a token from here on."""
+    async def waits(self) -> None:
+        """It waits for a token from here on; whatever was sent of it before had no effect."""
         ...
 
     async def goes(self) -> None:
@@ -99,6 +99,8 @@ class Vod:
                 harmless = action.safe or (isinstance(error, Unreachable) and not error.sent)
                 if not (error.retryable and harmless and failures <= self._retries):
                     raise
+                if turn:
+                    await turn.waits()
                 await asyncio.sleep(backoff(failures, self._random, first=0.5))
             else:
                 return action.reply.model_validate(reply)  # type: ignore[return-value]  # `reply` is R's own class
@@ -134,7 +136,7 @@ class Vod:
     async def _send(self, action: str, params: Mapping[str, str], turn: Turn | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""
         if turn:
-            turn.waits()
+            await turn.waits()
         clock = asyncio.get_running_loop().time
         asked = clock()
         async with self._limiter.token(action):

@@ -1,9 +1,12 @@
 """The ledger: what a handler submits is noted before it is sent, so that running it again pays for nothing twice."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import count
 from math import inf
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar
@@ -12,8 +15,8 @@ import structlog
 
 from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.client import Item, Vod, pages
-from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, judge, known, suspects
-from vodworker.errors import CallError, InDoubt, Overtaken, Refused, Unreachable
+from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, look, names_task
+from vodworker.errors import CallError, InDoubt, JournalError, Overtaken, Refused, Unreachable
 from vodworker.journal.port import Calls, Entry, Recorded
 from vodworker.wire import dumps, loads
 
@@ -31,15 +34,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class Deadline:
     """The time limit of one run of a handler, in seconds; the time that it waits for tokens does not count.
 
-    It begins where it is entered. over: the run has ended; what it left behind, such as a thread that cannot be
-    stopped, may call no more.
+    It begins where it is entered.
     """
 
     _loop: asyncio.AbstractEventLoop  # that in which it is entered
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.over = False
+        self._ended = False
         self._timeout = asyncio.Timeout(None)
         self._task: asyncio.Task[Any] | None = None
         self._waiting = 0
@@ -51,6 +53,11 @@ class Deadline:
 
     def __repr__(self) -> str:
         return f"<Deadline {self.left:.1f} of {self.limit:g} s left>"
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, or its time: what is left of it, a thread or a `finally`, may call no more."""
+        return self._ended or self._timeout.expired()
 
     @property
     def left(self) -> float:
@@ -68,26 +75,30 @@ class Deadline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.over = True
+        self._ended = True
         self._consider()
+        too_late = f"not finished within its time limit of {self.limit:g} s"
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as expired:
-            raise TimeoutError(f"not finished within its time limit of {self.limit:g} s") from expired.__cause__
+            raise TimeoutError(too_late) from expired.__cause__
+        if isinstance(error, CallError) and self._timeout.expired():  # its `finally` may have called what is over
+            raise TimeoutError(too_late) from error
 
     def pause(self) -> None:
         """The run waits for a token from here on."""
         if not self._waiting:
             self._left = self.left
             self._since = self._loop.time()
-            self._timeout.reschedule(None)
+            if not self.over:
+                self._timeout.reschedule(None)
         self._waiting += 1
         self._consider()
 
     def resume(self) -> None:
         """One wait is over; the clock goes on when it was the last."""
         self._waiting -= 1
-        if not (self._waiting or self.over or self._timeout.expired()):
+        if not (self._waiting or self.over):
             self._timeout.reschedule(self._loop.time() + self._left)
         self._consider()
 
@@ -111,39 +122,66 @@ class Deadline:
             self._cut = None
 
 
-class Standstill:
-    """A call's turn, during which the time limit stands still; the note of the call is written when it goes."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the journal is told of a call before it goes.
 
-    def __init__(self, action: str, deadline: Deadline, intend: Callable[[], Awaitable[bool]] | None) -> None:
+    alone: no earlier sending of the call can have had an effect, so that the note goes when this one had none.
+    """
+
+    calls: Calls
+    held: Callable[[], Entry]
+    action: str
+    identity: str
+    request: bytes
+    alone: bool
+
+    async def write(self) -> bool:
+        """Note that the call is about to be sent; False when it must not be. Writing it again does nothing."""
+        return await self.calls.intend(self.held(), action=self.action, identity=self.identity, request=self.request)
+
+    async def withdraw(self) -> None:
+        """What was sent had no effect."""
+        if self.alone:
+            await self.calls.withdraw(self.held(), identity=self.identity)
+
+
+class Standstill:
+    """A call's turn: the time limit stands still while it waits; its note is there while it may be under way."""
+
+    def __init__(self, action: str, deadline: Deadline, note: Note | None) -> None:
         self._action = action
         self._deadline = deadline
-        self._intend = intend
+        self._note = note
         self._waiting = False
         self._going = False
 
-    def waits(self) -> None:
-        """Stop the clock."""
+    async def waits(self) -> None:
+        """Stop the clock, and withdraw the note of what was sent in vain."""
+        sent = self._going
         self.over()
         self._waiting = True
         self._deadline.pause()
+        if sent and self._note:
+            await self._note.withdraw()
 
     async def goes(self) -> None:
-        """Let the clock go on, and write the note; writing it again does nothing."""
+        """Let the clock go on, and write the note."""
         self.over()
         if self._deadline.over:
             raise CallError(self._action, RUN_OVER)
         self._going = True
         self._deadline.calls(+1)
-        if self._intend:
-            await self._note(self._intend)
+        if self._note:
+            await self._write(self._note)
 
-    async def _note(self, intend: Callable[[], Awaitable[bool]]) -> None:
+    async def _write(self, note: Note) -> None:
         """Note the call, and be sure that the note is fresh: this process may have stood still since it was written."""
         clock = asyncio.get_running_loop().time
         noted = -inf
         while clock() - noted > FRESH:
             noted = clock()
-            if not await intend():
+            if not await note.write():
                 raise Overtaken(self._action, "nothing was sent, because another worker has the entry by now")
 
     def over(self) -> None:
@@ -159,121 +197,163 @@ class Standstill:
 class Ledger:
     """The `ctx.vod` of one run of one handler: `Vod.call`, with what must not happen twice recorded.
 
-    A call is known again by its place and content: the action, its parameters, and how many equal calls this run made
-    before it; or by the name that the handler gives it with `once`.
+    A call is known again by its place and content: the action, its parameters, and how many equal calls of this run
+    have been answered or are under way; or by the name that the handler gives it with `once`.
+    held: the entry that is run, as this worker holds it now.
     """
 
-    def __init__(self, vod: Vod, calls: Calls, entry: Entry, deadline: Deadline) -> None:
+    def __init__(self, vod: Vod, calls: Calls, held: Callable[[], Entry], deadline: Deadline) -> None:
         self._vod = vod
         self._calls = calls
-        self._entry = entry
+        self._held = held
         self._deadline = deadline
-        self._made: Counter[str] = Counter()
+        self._numbers: defaultdict[str, set[int]] = defaultdict(set)
+        self._names: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._broken: JournalError | None = None
 
     def __repr__(self) -> str:
-        return f"<Ledger of entry {self._entry.id}, {self._made.total()} calls>"
+        return f"<Ledger of entry {self._held().id}>"
 
-    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt = "reject") -> R:
+    def check(self) -> None:
+        """Raise the `JournalError` that a call of this run met, whatever the handler made of it."""
+        if self._broken:
+            raise self._broken
+
+    async def call(self, action: Action[R], *, once: str | None = None, on_doubt: OnDoubt | None = None) -> R:
         """Send an action and return its reply, or the reply that an earlier run of this handler got for it.
 
         `once` names the call where its content does not tell: the same name in a later run is the same call, whatever
-        its parameters have become. Actions that are safe to repeat are not recorded. An earlier run may have sent the
-        call and not have seen the reply. Then the service is asked for the task that it started; where that cannot be
-        told either, `InDoubt` is raised, or the call is sent again when `on_doubt` says so. Raises a `CallError`.
+        its parameters have become. Actions that are safe to repeat are not recorded. A call that failed and is made
+        again is the same call, in a later run and in this one.
+
+        It may have been sent and its reply not have been seen. Then the service is asked for the task that it started;
+        where that cannot be told, `InDoubt` is raised, or the call is sent again when `on_doubt` says so. What it says
+        by default is "resend" where that is harmless, else "reject". Raises a `CallError`.
         """
+        try:
+            return await self._call(action, once, on_doubt or ("resend" if action.harmless else "reject"))
+        except JournalError as error:
+            self._broken = error
+            raise
+
+    async def _call(self, action: Action[R], once: str | None, on_doubt: OnDoubt) -> R:
         name = type(action).__name__
         if self._deadline.over:
             raise CallError(name, RUN_OVER)
         if action.safe:
             return await self._send(action, None)
         request = dumps(action.model_dump(by_alias=True, exclude_none=True, mode="json"))
-        identity = f"once:{once}" if once else self._place(name, request)
-        noted = await self._calls.find(self._entry, identity=identity)
-        if noted and noted.reply is not None:
-            log.info("call.replayed", action=name, once=once)
-            return action.reply.model_validate(loads(noted.reply))  # type: ignore[return-value]  # `reply` is R's class
-        if noted and "vod_task_id" in action.reply.model_fields:
-            adopted = await self._look_for(action, identity, noted, once, on_doubt)
-            if adopted:
-                return adopted
-        elif noted:
-            log.warning("call.doubtful", action=name, once=once, found="nothing to look for")
+        async with self._place(f"{name}:{blake2b(request, digest_size=16).hexdigest()}", once) as identity:
+            told = await self._earlier(action, identity, once)
+            if isinstance(told, Reply):
+                return told
+            if isinstance(told, Unclear) and on_doubt == "reject":
+                what = f"may have started {' or '.join(told.tasks)}" if told.tasks else "may have had its effect"
+                raise InDoubt(
+                    name,
+                    f"it was sent and {what}, but its reply was lost; look, then redrive the entry to send it again,"
+                    " or discard it",
+                )
+            alone = isinstance(told, Missing)
+            note = Note(self._calls, self._held, name, identity, request, alone=alone)
+            try:
+                reply = await self._send(action, note)
+            except (Refused, Unreachable) as error:
+                if not (isinstance(error, Unreachable) and error.sent):
+                    await note.withdraw()
+                raise
+            await self._keep(action, identity, reply)
+            return reply
 
-        async def intend() -> bool:
-            return await self._calls.intend(self._entry, action=name, identity=identity, request=request)
-
+    @asynccontextmanager
+    async def _place(self, content: str, once: str | None) -> AsyncGenerator[str]:
+        """The identity of a call, which is no other's while it is made, nor once it has been answered."""
+        if once is not None:
+            async with self._names[once]:
+                yield f"once:{once}"
+            return
+        numbers = self._numbers[content]
+        number = next(number for number in count(1) if number not in numbers)
+        numbers.add(number)
+        answered = False
         try:
-            reply = await self._send(action, intend)
-        except (Refused, Unreachable) as error:
-            if not noted and not (isinstance(error, Unreachable) and error.sent):
-                await self._calls.withdraw(self._entry, identity=identity)  # this run's call had no effect
-            raise
-        return await self._keep(action, identity, reply)
+            yield f"{content}#{number}"
+            answered = True
+        finally:
+            if not answered:  # then an equal call is this one, made again
+                numbers.remove(number)
 
-    async def _keep(self, action: Action[R], identity: str, reply: R) -> R:
-        kept = dumps(reply.model_dump(by_alias=True, mode="json", exclude_unset=True))
-        task = ""
-        if action.starts_task:  # RedoTask names the task itself
-            task = getattr(reply, "vod_task_id", None) or getattr(action, "vod_task_id", None) or ""
-        ends_in = action.starts_task or ""
-        await self._calls.replied(self._entry, identity=identity, reply=kept, task=task, ends_in=ends_in)
-        return reply
-
-    async def _look_for(
-        self, action: Action[R], identity: str, noted: Recorded, once: str | None, on_doubt: OnDoubt
-    ) -> R | None:
-        """The reply to a doubtful call, made of its task; None when it started none, or is to be sent all the same."""
+    async def _earlier(self, action: Action[R], identity: str, once: str | None) -> R | Missing | Unclear:
+        """What became of the call when it was made before: its reply, where one can be had."""
         name = type(action).__name__
+        noted = await self._calls.find(self._held(), identity=identity)
+        if noted is None:
+            return Missing()
+        if noted.action != name:
+            raise CallError(name, f"once={once!r} names a {noted.action} already; give each call a name of its own")
+        if noted.reply is not None:
+            log.info("call.replayed", action=name, once=once)
+            return _read(action, noted.reply)
         self._deadline.pause()
         try:
-            verdict = await self._verdict(action, identity, noted)
+            verdict = await self._look_for(action, identity, noted)
         finally:
             self._deadline.resume()
         log.warning("call.doubtful", action=name, once=once, found=type(verdict).__name__.lower())
         match verdict:
             case Found(task):
-                adopted: R = action.reply.model_validate({"vodTaskId": task})  # type: ignore[assignment]  # as above
-                return await self._keep(action, identity, adopted)
+                return _adopted(action, task)
             case Heard(reply):
-                return action.reply.model_validate(loads(reply))  # type: ignore[return-value]  # as above
-            case Unclear(tasks) if on_doubt == "reject":
-                raise InDoubt(
-                    name,
-                    f"an earlier run sent it, and it may have started {' or '.join(tasks)}; look at them, then redrive"
-                    " the entry to send it again, or discard it",
-                )
+                return _read(action, reply)
             case _:
-                return None
+                return verdict
 
-    async def _verdict(self, action: Action[Reply], identity: str, noted: Recorded) -> Verdict:
+    async def _look_for(self, action: Action[Any], identity: str, noted: Recorded) -> Found | Heard | Missing | Unclear:
         """Ask until it can be told: a call may still be on its way, and a task that waits tells nothing of itself."""
         since = self._vod.now() - noted.age
-        verdict: Verdict = Missing()
+        verdict: Verdict = Unclear()
         for wait in (max(0.0, self._vod.timeout - noted.quiet), *LOOKS):
             await asyncio.sleep(wait)
-            found = await suspects(self._vod, action, since=since)
-            standing = await self._calls.standing(type(action).__name__, found)
-            free = [task for task in found if task not in standing.claimed]
-            verdict = judge(action, await known(self._vod, free), rivals=standing.doubtful - 1)
-            heard = await self._calls.find(self._entry, identity=identity)
+            verdict = await look(self._vod, self._calls, action, since=since)
+            heard = await self._calls.find(self._held(), identity=identity)
             if heard and heard.reply is not None:  # its task is claimed by now, and no look would find it
                 return Heard(heard.reply)
-            if not isinstance(verdict, Unclear):
-                break
+            if isinstance(verdict, Found):
+                task = verdict.task_id
+                if await self._keep(action, identity, _adopted(action, task), found=names_task(action)):
+                    return verdict
+                verdict = Unclear((task,))  # another call in doubt came first
+            elif isinstance(verdict, Missing) or not verdict.tasks:
+                return verdict
         return verdict
+
+    async def _keep(self, action: Action[Any], identity: str, reply: Reply, *, found: bool = False) -> bool:
+        kept = dumps(reply.model_dump(by_alias=True, mode="json", exclude_unset=True))
+        task = ""
+        if action.starts_task:  # RedoTask names the task itself
+            task = getattr(reply, "vod_task_id", None) or getattr(action, "vod_task_id", None) or ""
+        ends_in = action.starts_task or ""
+        return await self._calls.replied(
+            self._held(), identity=identity, reply=kept, task=task, ends_in=ends_in, found=found
+        )
 
     def pages(self, action: Action[Page[Item]]) -> AsyncIterator[Item]:
         """Every item of a list that may be longer than one reply; see `Vod.pages`."""
         return pages(self.call, action)
 
-    async def _send(self, action: Action[R], intend: Callable[[], Awaitable[bool]] | None) -> R:
-        turn = Standstill(type(action).__name__, self._deadline, intend)
+    async def _send(self, action: Action[R], note: Note | None) -> R:
+        turn = Standstill(type(action).__name__, self._deadline, note)
         try:
             return await self._vod.call(action, turn=turn)
         finally:
             turn.over()
 
-    def _place(self, action: str, request: bytes) -> str:
-        content = f"{action}:{blake2b(request, digest_size=16).hexdigest()}"
-        self._made[content] += 1
-        return f"{content}#{self._made[content]}"
+
+def _read(action: Action[R], reply: bytes) -> R:
+    return action.reply.model_validate(loads(reply))  # type: ignore[return-value]  # `reply` is R's own class
+
+
+def _adopted(action: Action[R], task: str) -> R:
+    """The reply that told of this task, as far as it can be made up."""
+    told = {"vodTaskId": task} if names_task(action) else {}
+    return action.reply.model_validate(told)  # type: ignore[return-value]  # as above

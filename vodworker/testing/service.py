@@ -48,7 +48,7 @@ class Recorder:
         action: Action[R],
         *,
         once: str | None = None,
-        on_doubt: OnDoubt = "reject",  # noqa: ARG002  # what is in doubt here is so by order
+        on_doubt: OnDoubt | None = None,  # noqa: ARG002  # what is in doubt here is so by order
     ) -> R:
         """The reply to this action; raises the error when it is told to."""
         once = None if action.safe else once

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from vodworker.api import GetTaskInfo
-from vodworker.api.tasks import TaskInfo
+from vodworker.api.tasks import TASK_GONE, TaskInfo
 from vodworker.cloud.client import Vod
 from vodworker.errors import CallError, Refused
 from vodworker.events import ends, peek
@@ -19,7 +19,6 @@ from vodworker.worker.backlog import Backlog
 LOOK_EVERY = 30.0  # seconds between two looks at what is overdue
 OVERDUE = 600.0  # after so many seconds a task is asked for first: most are done by then, and their event is here
 AT_ONCE = 10  # tasks asked for in one look: a tenth of the allowance of GetTaskInfo, so that handlers keep the rest
-NO_SUCH_TASK = 70014  # the only code that speaks of the task; all others are about the account, the call or the service
 
 
 class Follow:
@@ -47,7 +46,7 @@ class Follow:
         try:
             info = await self._vod.call(GetTaskInfo(vod_task_id=out.task))
         except CallError as error:  # told by the client; what says nothing of the task is asked again in time
-            if isinstance(error, Refused) and error.code == NO_SUCH_TASK:
+            if isinstance(error, Refused) and error.code == TASK_GONE:
                 await self._store.unfollow(out.task)
                 log.error("task.gone", **facts, code=error.code, error=describe(error))
             return

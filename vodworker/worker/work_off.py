@@ -152,16 +152,20 @@ class WorkOff:
             return Deadly(
                 f"{entry.lost} runs on this event ended with their process; see why, then redrive or discard it"
             )
-        return await self._router.routes[entry.handler].run(event, await self._context(run, event))
-
-    async def _context(self, run: Run, event: Event) -> Context[Any, Any]:
-        entry = run.entry
         deadline = run.deadline = Deadline(self._rules.timeout)
         if self._stopping:
             deadline.hurry()
+        ledger = Ledger(self._vod, self._store, lambda: run.entry, deadline)
+        outcome = await self._router.routes[entry.handler].run(
+            event, await self._context(entry, event, ledger, deadline)
+        )
+        ledger.check()
+        return outcome
+
+    async def _context(self, entry: Entry, event: Event, ledger: Ledger, deadline: Deadline) -> Context[Any, Any]:
         task = event.vod_task_id if isinstance(event, TaskEvent) else None
         return Context(
-            vod=Ledger(self._vod, self._store, entry, deadline),
+            vod=ledger,
             log=log,
             event_id=entry.event_id,
             attempt=entry.attempt,
