@@ -8,10 +8,16 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --use-pep517
 LOCKED := $(INSTALL) --require-hashes
 UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+# What judges the repository itself: `make check` runs it, and no coverage comes of it.
+SHAPE := tests/test_architecture.py tests/test_repository.py
+SHIPPED := tests/test_deploy.py
+
+# Tests start many processes, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lint types more-types shell shape shipped pages docs bench lock clean
+.PHONY: help demo test long check format lint types more-types shell shape shipped pages docs bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -19,9 +25,12 @@ help:  ## Say what there is to make
 demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this machine, and a report
 	@$(BIN)/vodworker demo
 
-test: $(VENV)/dev.stamp  ## Every test, in random order, on all cores, with branch coverage
-	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report term || \
-	  { echo "What failed beside the others must pass alone:"; $(BIN)/pytest --last-failed --last-failed-no-failures none; }
+test: $(VENV)/dev.stamp  ## The tests, in random order, on all cores, with branch coverage
+	@$(BIN)/pytest -m "not long" $(addprefix --ignore=,$(SHAPE) $(SHIPPED)) \
+	  --numprocesses auto --dist worksteal --cov --cov-report term
+
+long: $(VENV)/dev.stamp  ## The tests that take minutes: installations, outages, kills
+	@$(BIN)/pytest -m long --numprocesses auto --dist worksteal
 
 check: format lint types more-types shell shape shipped pages  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
@@ -42,11 +51,11 @@ shell: $(VENV)/dev.stamp
 	$(BIN)/shellcheck .ci/run deploy/install
 
 shape: $(VENV)/dev.stamp
-	$(BIN)/pytest --quiet tests/test_architecture.py tests/test_repository.py
+	$(BIN)/pytest --quiet $(SHAPE)
 
 shipped: $(VENV)/dev.stamp
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/pytest --quiet tests/test_deploy.py
+	$(BIN)/pytest --quiet $(SHIPPED)
 
 pages: $(VENV)/dev.stamp  ## The documentation as a site, build/site/index.html; a link that leads nowhere stops it
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

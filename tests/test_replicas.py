@@ -4,7 +4,7 @@ import pytest
 
 from bench.replicas import Plan, broken, run
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(120)]
 
 
 async def test_replicas_keep_every_promise() -> None:

@@ -95,6 +95,7 @@ async def probing(daemon: Daemon) -> AsyncGenerator[Probes]:
         yield Probes(session, f"http://{daemon.last('worker.started')['listen']}")
 
 
+@pytest.mark.long
 async def test_systemd_is_told_the_truth(tmp_path: Path) -> None:
     """READY comes with the cloud, not before; while the loop is blocked the watchdog starves, and STOPPING comes."""
     async with site(tmp_path, grace=1.0) as (emulator, place):
@@ -128,6 +129,7 @@ async def test_systemd_is_told_the_truth(tmp_path: Path) -> None:
     assert f"{place.folder}/handlers/hear.py:11 hear" == blocked["stack"][-1]
 
 
+@pytest.mark.long
 async def test_probes_tell_that_the_cloud_is_away(tmp_path: Path) -> None:
     """/readyz is 503 within 15 s of losing the cloud, and says why, and 200 when it is back; /healthz stays 200."""
     async with AsyncExitStack() as cloud:
@@ -150,6 +152,7 @@ async def test_probes_tell_that_the_cloud_is_away(tmp_path: Path) -> None:
     assert 0 == code
 
 
+@pytest.mark.long
 async def test_probes_tell_that_the_journal_is_away(tmp_path: Path) -> None:
     """A daemon without its database lives, is not ready within 15 s, says why, and pulls nothing until it is back."""
     with cluster() as server:
@@ -178,6 +181,7 @@ async def test_probes_tell_that_the_journal_is_away(tmp_path: Path) -> None:
     assert 0 == code
 
 
+@pytest.mark.long
 async def test_settings_are_read_again(tmp_path: Path) -> None:
     """After SIGHUP the level, a handler's options and the keys are the new ones; what needs a restart is told."""
     async with site(tmp_path) as (emulator, place):
