@@ -70,7 +70,7 @@ class Dead:
 Ending: TypeAlias = Finished | Again | Dead
 
 FIRST_RETRY = 2.0  # the mean of the first wait: long enough for a blip of the network, short enough to go unnoticed
-LONGEST_RETRY = 600.0  # ten minutes: eight attempts then span about twenty minutes of an outage
+LONGEST_RETRY = 600.0  # ten minutes: an outage of hours costs few tries, and its end is seen soon enough
 
 
 def backoff(
