@@ -36,11 +36,17 @@ BATCH = 16  # entries claimed at once
 FLAT = 2.0  # times the smallest size's cost is still flat: trees get a level deeper, caches colder
 PAGE = 5_000
 
-EVENTS, ENTRIES = TABLES[0], TABLES[2]
+TABLE = {table.name: table for table in TABLES}
+NOTHING = {"bigint": 0, "integer": 0, "instant": 0.0, "text": "", "bytea": b"", "boolean": False}
 
 
-def entry(number: int, finished: int, now: float) -> Row:
-    """The entry of an event: finished ones first, then the open ones by turns."""
+def row(table: str, **values: object) -> Row:
+    """A row, with nothing in the columns that are not named."""
+    return tuple(values.get(column, NOTHING[kind]) for column, kind in TABLE[table].columns.items())
+
+
+def rows(number: int, finished: int, now: float) -> dict[str, Row]:
+    """An event, its entry, and what it says of its end: finished ones first, then the open ones by turns."""
     key, state, due = "", "done", now - 100.0
     if number > finished:
         turn = number - finished
@@ -52,23 +58,26 @@ def entry(number: int, finished: int, now: float) -> Row:
                 key = f"k{turn // 3 % KEYS}"
             case _:
                 state, due = "ready", now + 1e6
-    return (number * PLACES, "h", key, state, now - 100.0, due, 1, 1, "")
+    entry = number * PLACES
+    body = b'{"eventType":"NewFileUpload","data":{"fileId":"%d"}}' % number
+    made = {
+        "entries": row("entries", id=entry, handler="h", key=key, state=state, since=now - 100.0, due=due, fence=1),
+        "events": row("events", id=number, recorded=now - 100.0, type="T", key=key, body=body),
+    }
+    if state == "done":
+        made["attempts"] = row("attempts", id=number, entry=entry, fence=1, attempt=1, ended=now - 100.0, how="done")
+    return made
 
 
-def fill(url: str, finished: int) -> None:
+def fill(url: str, finished: int, unfinished: int = OPEN) -> None:
     """Make a journal of this size."""
 
     def write(side: Side, now: float) -> None:
-        last = finished + OPEN
+        last = finished + unfinished
         for start in range(1, last + 1, PAGE):
-            numbers = range(start, min(start + PAGE, last + 1))
-            entries = [entry(number, finished, now) for number in numbers]
-            bodies = [b'{"eventType":"NewFileUpload","data":{"fileId":"%d"}}' % number for number in numbers]
-            side.add(ENTRIES, entries)
-            side.add(
-                EVENTS,
-                [(n, now - 100.0, "T", row[2], body) for n, row, body in zip(numbers, entries, bodies, strict=True)],
-            )
+            made = [rows(number, finished, now) for number in range(start, min(start + PAGE, last + 1))]
+            for table in ("events", "entries", "attempts"):
+                side.add(TABLE[table], [it[table] for it in made if table in it])
         side.go_on(last)
 
     with opened(url) as (medium, side):

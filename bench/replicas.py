@@ -22,6 +22,7 @@ import psycopg
 from rich.console import Console
 
 from bench._kept import keep
+from bench.ceilings.network import use
 from tests.postgresql import Cluster, cluster
 from vodworker.emulator import library
 from vodworker.emulator.server import Emulator
@@ -90,8 +91,8 @@ class Plan:
 class Report:
     """What was seen.
 
-    wrongly_submitted: by how many the tasks of a file are more than its events. used: of the ceiling, in full minutes
-    while work waited. said: what the daemons logged, by event.
+    wrongly_submitted: by how many the tasks of a file are more than its events. use: the part of the ceiling that was
+    used while work waited; used: the same in each full minute. said: what the daemons logged, by event.
     """
 
     states: dict[str, int]
@@ -99,6 +100,7 @@ class Report:
     wrongly_submitted: dict[str, int]
     refused: int
     most: dict[str, int]
+    use: float
     used: list[float]
     margin: float
     redelivered: int
@@ -271,6 +273,7 @@ class Scene:
             wrongly_submitted=self._wrongly_submitted(),
             refused=sum(count for (_, code), count in audit.codes.items() if code == THROTTLED),
             most={action: audit.most_in_60s(action) for action in audit.actions},
+            use=self._use(),
             used=self._used(),
             margin=audit.smallest_margin,
             redelivered=audit.redelivered,
@@ -284,6 +287,10 @@ class Scene:
         """Files that have more tasks, or less, than they had events."""
         tasks = Counter(call.file_id for call in self.emulator.audit.calls("ProcessFile") if call.code == 0)
         return {file: tasks[file] - events for file, events in self.emitted.items() if tasks[file] != events}
+
+    def _use(self) -> float:
+        arrivals = [call.at for call in self.emulator.audit.calls("ProcessFile")]
+        return round(use(arrivals, self.plan.ceiling), 3) if len(arrivals) > self.plan.ceiling else 1.0
 
     def _used(self) -> list[float]:
         """The part of the ceiling that was used in each full minute from the first submission on."""
@@ -328,7 +335,7 @@ def broken(plan: Plan, report: Report) -> list[str]:
         "keys are out of order": report.out_of_order > 0,
         "not one task for each submission": bool(report.wrongly_submitted),
         "over the ceiling": report.most["ProcessFile"] > plan.ceiling or report.refused > 0,
-        "too little of the ceiling is used": min(report.used, default=1.0) < LEAST_USE,
+        "too little of the ceiling is used": report.use < LEAST_USE,
         "a confirmation came late": report.margin <= 0,
         "replicas locked each other out": report.deadlocks > 0,
     }

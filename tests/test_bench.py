@@ -1,8 +1,12 @@
-"""The simulation of what grows: where arithmetic alone knows the answer, it says the same."""
+"""What the measurements rest on: a journal that is filled is one, and a simulation agrees with arithmetic."""
+
+from pathlib import Path
 
 import pytest
 
+from bench import flat
 from bench.growing.simulation import Costs, Plant, play
+from vodworker.journal.sqlite import open_sqlite
 
 COSTS = Costs(daemon=0.001, database=0.002, idle_daemon=0.0, idle_database=0.0)
 
@@ -24,3 +28,15 @@ def test_the_next_ceiling_is_found(plant: Plant, rate: float, full: str) -> None
 
     assert pytest.approx(rate, rel=0.1) == outcome.rate
     assert full == outcome.full
+
+
+async def test_a_filled_journal_is_one(tmp_path: Path) -> None:
+    """What is measured is a journal as daemons leave it: finished, due, waiting for its key, and backing off."""
+    file = tmp_path / "journal.db"
+    flat.fill(f"sqlite:///{file}", 10, 3 * flat.KEYS + 30)
+    async with open_sqlite(file) as store:
+        counts = await store.counts()
+        claim = await store.claim({"h": 5000}, lease=60)
+
+    assert (10, 10) == (counts["done"], counts["blocked"])
+    assert 2 * flat.KEYS + 10 == len(claim.entries)
