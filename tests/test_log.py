@@ -154,6 +154,44 @@ class Rude:
         raise RuntimeError("no")
 
 
+class Rudest:
+    """A value that ends the process of whoever looks at it."""
+
+    def __repr__(self) -> str:
+        """Fail in the worst way."""
+        raise SystemExit
+
+
+class Torn:
+    """A value whose `repr` is half an emoji."""
+
+    def __repr__(self) -> str:
+        """What cannot be written."""
+        return "\ud800"
+
+
+class Closed(dict[str, object]):
+    """A mapping that gives nothing."""
+
+    def items(self) -> Any:
+        """Fail."""
+        raise KeyError("closed")
+
+
+class Text(str):
+    """A text that can be written only as it says itself."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object, **__: object) -> bytes:
+        """Fail."""
+        raise ValueError("no")
+
+
+class Share(float):
+    """A float of somebody's own."""
+
+
 def ring() -> list[object]:
     """A list that holds itself."""
     ring: list[object] = []
@@ -172,6 +210,8 @@ def ring() -> list[object]:
         ({1: "a", (2, "\udc00"): {"b"}}, {"1": "a", "(2, '\\udc00')": ["b"]}),
         ([1.5, None, True, 3, 2**64], [1.5, None, True, 3, str(2**64)]),
         (float("nan"), None),
+        (Share(0.5), 0.5),
+        ([Text("a"), 2**70], ["a", str(2**70)]),
     ],
 )
 def test_any_value_can_be_told(value: object, told: object) -> None:
@@ -179,7 +219,22 @@ def test_any_value_can_be_told(value: object, told: object) -> None:
     assert {"value": told} == orjson.loads(dumps({"value": value}))
 
 
-@pytest.mark.parametrize("value", [Rude(), ring(), {Rude(): 1}, {"a": Rude(), 1: 2}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            Rude(),
+            ring(),
+            {Rude(): 1},
+            {"a": Rude(), 1: 2},
+            pytest.param(10**5000, id="huge"),
+            {10**5000: 1},
+            Rudest(),
+            {Rudest(): Rudest()},
+        ),
+        *(Torn(), {Torn(): Torn()}, {1: Closed(a=1)}, {1: Text("a")}, {Text("\ud800"): 1}, {1: Share()}),
+    ],
+)
 def test_no_value_breaks_a_line(value: object) -> None:
     """Not even a value whose `repr` fails, or that holds itself, breaks a line."""
     assert ["value"] == list(orjson.loads(dumps({"value": value})))
@@ -213,14 +268,62 @@ class Gone(io.BytesIO):
         raise BrokenPipeError
 
 
-@pytest.mark.parametrize("stream", [Gone(), io.BytesIO()])
+class Interrupted(io.BytesIO):
+    """A stream that is just being written to, when a signal comes."""
+
+    def write(self, _line: object) -> int:
+        """As Python's own buffers do."""
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
+
+
+@pytest.mark.parametrize("stream", [Gone(), Interrupted(), io.BytesIO()])
 def test_work_goes_on_when_the_log_cannot_be_written(stream: io.BytesIO) -> None:
     """A line that cannot be written is dropped and raises nothing."""
     setup("json", stream=stream)
-    if not isinstance(stream, Gone):
+    if type(stream) is io.BytesIO:
         stream.close()
 
     log.info("worker.started")
+
+
+def odd_syntax() -> SyntaxError:
+    """An error that the interpreter itself cannot show."""
+    error = SyntaxError("no")
+    error.filename, error.lineno, error.offset, error.text = "a.py", 1, Rude(), "x"  # type: ignore[assignment]  # that is it
+    return error
+
+
+def wordless() -> Exception:
+    """An error that is not even true."""
+
+    class Wordless(Exception):
+        def __bool__(self) -> bool:
+            raise KeyboardInterrupt
+
+        __str__ = __repr__ = __bool__  # type: ignore[assignment]  # whatever it is asked
+
+    return Wordless()
+
+
+@pytest.mark.parametrize(
+    "error,told", [(odd_syntax(), "SyntaxError"), (wordless(), "Wordless")], ids=["syntax", "words"]
+)
+def test_an_error_that_cannot_be_shown_is_named(stream: io.BytesIO, error: Exception, told: str) -> None:
+    """An error whose traceback cannot be made is told by its class, and the line is written."""
+    log.error("handler.dead", exc_info=error)
+
+    (line,) = lines(stream)
+    assert told in line["exception"]
+
+
+def test_console_shows_what_it_cannot_arrange() -> None:
+    """Facts that the renderer stumbles over are written as JSON, also on a terminal."""
+    stream = io.BytesIO()
+    setup("console", stream=stream)
+
+    log.info("handler.done", exception=5, stack={"a": 1})
+
+    assert b'"exception":5' in stream.getvalue()
 
 
 def test_lines_of_threads_stay_whole(stream: io.BytesIO) -> None:
@@ -264,8 +367,10 @@ def test_mistaken_message_of_a_library_is_kept(stream: io.BytesIO) -> None:
     """A library's message that does not fit its own arguments is told as it stands."""
     (ours,) = [it for it in logging.getLogger().handlers if type(it).__module__ == room.__name__]
     ours.handle(logging.LogRecord("aiohttp", logging.ERROR, "", 0, "lost %d", ("x",), None))
+    ours.handle(logging.LogRecord("aiohttp", logging.ERROR, "", 0, "lost %s", (Rudest(),), None))
+    ours.handle(logging.LogRecord("aiohttp", logging.ERROR, "", 0, Rudest(), (), None))
 
-    assert ["lost %d"] == [line["message"] for line in lines(stream)]
+    assert ["lost %d", "lost %s", "<Rudest that cannot be shown>"] == [line["message"] for line in lines(stream)]
 
 
 def test_warnings_speak_in_our_stream(stream: io.BytesIO) -> None:

@@ -33,8 +33,8 @@ _short.maxother = _short.maxstring = 200
 
 
 def shown(value: object) -> str:
-    """Any value in a bounded text; its own `repr` may do what it likes."""
+    """Any value in a bounded text without lone surrogates; its own `repr` may do what it likes."""
     text = ""
     with plugin_door():
-        text = _short.repr(value)
+        text = str.encode(_short.repr(value), errors="backslashreplace").decode()
     return text or f"<{type(value).__name__} that cannot be shown>"

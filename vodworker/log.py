@@ -6,7 +6,6 @@ secret is masked, and what cannot be written is dropped, because the work is wor
 
 import logging
 import re
-import reprlib
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, MutableMapping
@@ -16,12 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, BinaryIO, Literal, TypeAlias, get_args
+from typing import Any, BinaryIO, Literal, TypeAlias, cast, get_args
 
 import orjson
 import structlog
 from pydantic import SecretStr
 from structlog.typing import FilteringBoundLogger
+
+from vodworker.door import plugin_door, shown
+from vodworker.outcome import describe
 
 Log: TypeAlias = FilteringBoundLogger
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
@@ -129,6 +131,12 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "info", ("running", "grace"), "A stop was asked for: no more pulling, running handlers may finish."
     ),
     "worker.stopped": LogEvent("info", ("open", "took"), "The daemon is done; what was unfinished is in the journal."),
+    "worker.cut": LogEvent(
+        "error",
+        ("why",),
+        "The process was ended by force, with exit code 1; what was unfinished is in the journal.",
+        "If nobody asked twice, a handler ignores its cancellation or blocks: look for its name in loop.blocked.",
+    ),
     "loop.blocked": LogEvent(
         "warning",
         ("task", "stack", "took"),
@@ -174,6 +182,12 @@ LOG_EVENTS: dict[str, LogEvent] = {
         ("handles", "code", "error"),
         "Handles were too old to be confirmed; their events will be delivered again and recognised.",
         "If it is frequent, the machine or its disk is overloaded.",
+    ),
+    "handler.printed": LogEvent(
+        "info",
+        (*IDENTIFIERS, "message"),
+        "A handler printed this line; stdout belongs to the log.",
+        "Let it write `ctx.log.info(…)`, with a name and facts.",
     ),
     "handler.started": LogEvent("debug", (*IDENTIFIERS, "age"), "A handler begins with an event."),
     "handler.done": LogEvent("info", (*IDENTIFIERS, "took"), "The event is handled."),
@@ -362,7 +376,11 @@ def json_lines(now: Callable[[], float]) -> structlog.typing.Processor:
 
     def render(_logger: object, level: str, fields: MutableMapping[str, Any]) -> bytes:
         if "exc_info" in fields:
-            fields = structlog.processors.format_exc_info(_logger, level, fields)
+            error = fields["exc_info"]
+            with plugin_door() as failure:  # a traceback shows an error as its author wants it, or fails to
+                fields = structlog.processors.format_exc_info(_logger, level, fields)
+            if failure.error is not None:
+                fields["exception"] = describe(error) if isinstance(error, BaseException) else shown(error)
         if not _OURS.isdisjoint(fields):
             fields = {f"{name}_" if name in _OURS else name: value for name, value in fields.items()}
         event = fields.pop("event", "")
@@ -382,7 +400,9 @@ def console_lines(*, colors: bool) -> structlog.typing.Processor:
     )
 
     def render(logger: object, level: str, line: Any) -> bytes:
-        return pretty(logger, level, orjson.loads(line)).encode(errors="backslashreplace")
+        with plugin_door():  # facts of a handler may have the names that the renderer has plans for
+            line = pretty(logger, level, orjson.loads(line)).encode(errors="backslashreplace")
+        return cast("bytes", line)
 
     return render
 
@@ -402,9 +422,10 @@ def _second(now: int) -> str:
 
 def dumps(facts: Mapping[str, object]) -> bytes:
     """These facts as one JSON object, secrets masked. Total: whatever the facts are, this returns."""
-    try:
+    line = b""
+    with plugin_door():  # it has its own limits, too: a lone surrogate, a huge number, a ring, a key that is no string
         line = orjson.dumps(facts, _other)
-    except TypeError:  # also orjson's own: a lone surrogate, a huge number, a ring, a key that is no string
+    if not line:
         line = orjson.dumps(_plain(facts))
     # Looked for in the finished line: it is quick, and finds a secret however deep it lies.
     lower = line.lower()
@@ -433,8 +454,6 @@ def _masked(value: object) -> object:
             return value
 
 
-_short = reprlib.Repr()  # bounded, and survives a `__repr__` that raises
-_short.maxother = _short.maxstring = 200
 _DEEPEST = 8  # levels; deeper ones, and rings, are written as their `repr`
 _INTEGERS = range(-(2**63), 2**64)  # what orjson can write
 
@@ -446,28 +465,39 @@ def _other(value: object) -> object:
             return str(value)
         case set() | frozenset():
             return [*value]
+        case float():
+            return float.__pos__(value)  # of a class of somebody's own
         case _:
-            return _short.repr(value)
+            return shown(value)
 
 
 def _plain(value: object, depth: int = 0) -> object:
     """The slow way, when orjson refused: only what JSON can surely hold."""
+    plain: object = None
+    with plugin_door() as failure:
+        plain = _pieces(value, depth)
+    return plain if failure.error is None else shown(value)
+
+
+def _pieces(value: object, depth: int) -> object:
     match value:
-        case None | bool() | float():
+        case None | bool():
             return value
-        case int() if value in _INTEGERS:
-            return int(value)
+        case float():
+            return float.__pos__(value)
+        case int() if int.__pos__(value) in _INTEGERS:
+            return int.__pos__(value)
         case str():
-            return value.encode(errors="backslashreplace").decode()
+            return str.encode(value, errors="backslashreplace").decode()
         case Mapping() if depth < _DEEPEST:
             return {
-                str(_plain(name if isinstance(name, str) else _short.repr(name))): _plain(it, depth + 1)
+                str(_plain(name if isinstance(name, str) else shown(name))): _plain(it, depth + 1)
                 for name, it in value.items()
             }
         case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
             return [_plain(it, depth + 1) for it in value]
         case _:
-            return _plain(_short.repr(value))
+            return shown(value)
 
 
 class _Lines:
@@ -477,7 +507,8 @@ class _Lines:
         self._stream = stream
 
     def msg(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):  # a full disk, a reader that went away, a stream that is closed
+        # A full disk, a reader that went away, a stream that is closed; a signal in the middle of another line.
+        with suppress(OSError, ValueError, RuntimeError):
             self._stream.write(line + b"\n")
             self._stream.flush()
 
@@ -488,10 +519,10 @@ class _Foreign(logging.Handler):
     """Brings what libraries log into our stream."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        message = ""
+        with plugin_door():  # a library's mistake in its own format
             message = record.getMessage()
-        except (TypeError, ValueError, KeyError):  # a library's mistake in its own format
-            message = str(record.msg)
+        message = message or (record.msg if isinstance(record.msg, str) else shown(record.msg))
         log.log(
             logging.WARNING if record.levelno < logging.ERROR else logging.ERROR,
             "library.spoke",
