@@ -174,14 +174,16 @@ def test_run_takes_handlers_from_the_command_line(shell: Shell, folder: Path) ->
     assert "elsewhere is not a directory; handlers.directories names folders with handler files\n" == result.stderr
 
 
-def test_run_ends_with_1_when_the_journal_is_broken(shell: Shell, folder: Path) -> None:
+def test_run_ends_with_1_when_the_journal_is_broken(
+    shell: Shell, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A journal that cannot be opened is told in the log and on stderr, with exit code 1 for the supervisor."""
     write_settings(folder)
     (folder / "vodworker.db").write_bytes(b"no database " * 100)
     result = shell("run")
 
     assert 1 == result.exit_code
-    (line,) = [json.loads(line) for line in result.stdout.splitlines()]
+    (line,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert ("critical", "journal.failed", "sqlite:///vodworker.db") == (line["level"], line["event"], line["journal"])
     assert line["error"] in result.stderr
 

@@ -9,14 +9,16 @@ import orjson
 import pytest
 
 from tests.daemons import BUSY, site, upload
-from vodworker.app import HARD_STOP
 from vodworker.emulator.server import Emulator
 from vodworker.journal.port import Filter
 from vodworker.journal.sqlite import open_sqlite
+from vodworker.stop import HARD_STOP
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 GRACE = 1.0
+
+REFUSES = "while True:\n    try:\n        await asyncio.sleep(1000)\n    except BaseException:\n        pass"
 
 
 def waiting(emulator: Emulator) -> set[str]:
@@ -55,17 +57,14 @@ async def test_a_handler_that_ends_within_the_grace_is_finished(tmp_path: Path) 
     "body",
     [
         pytest.param("await asyncio.sleep(1000)", id="sleeps"),
-        pytest.param(
-            "while True:\n    try:\n        await asyncio.sleep(1000)\n    except BaseException:\n        pass",
-            id="refuses",
-        ),
+        pytest.param(REFUSES, id="refuses"),
         pytest.param("time.sleep(1000)", id="blocks"),
     ],
 )
 async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) -> None:
     """The process is gone within grace + 2 s, even when a handler refuses to end or blocks the loop."""
     async with site(tmp_path, grace=GRACE) as (emulator, place):
-        place.handler(f'print(\'{{"event":"began"}}\', flush=True)\n{body}')
+        place.handler(f"ctx.log.info('began')\n{body}")
         async with place.daemon() as daemon:
             emulator.emit(upload(1))
             await daemon.said("began")
@@ -80,18 +79,46 @@ async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) ->
         assert ["f1"] == place.heard()
 
 
-async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    """Who asks twice does not want to wait for the grace."""
+@pytest.mark.parametrize("body", ["await asyncio.sleep(1000)", "time.sleep(1000)"], ids=["waits", "blocks"])
+async def test_a_second_signal_stops_at_once(tmp_path: Path, body: str) -> None:
+    """Who asks twice does not want to wait for the grace, whatever a handler does; the log has the last word."""
     async with site(tmp_path) as (emulator, place):
-        place.handler("await asyncio.sleep(1000)")
+        place.handler(f"ctx.log.info('began')\n{body}")
         async with place.daemon() as daemon:
             emulator.emit(upload(1))
-            await daemon.said("event.confirmed")
+            await daemon.said("began")
             daemon.process.send_signal(signal.SIGTERM)
-            await daemon.said("worker.stopping")
-            code, _ = await daemon.stopped(signal.SIGINT)
+            daemon.process.send_signal(signal.SIGINT)
+            await daemon.said("worker.cut")
+            code = await daemon.process.wait()
 
-    assert 1 == code
+        assert (1, "a second signal") == (code, daemon.last("worker.cut")["why"])
+
+
+async def test_a_stop_is_heard_while_the_journal_is_waited_for(tmp_path: Path) -> None:
+    """A daemon that waits for its database at the start ends at a signal like any other, with exit code 0."""
+    async with site(tmp_path) as (_, place):
+        place.handler("pass")
+        async with place.daemon({"VODWORKER_JOURNAL__URL": "postgresql://nobody@127.0.0.1:9/nowhere"}) as daemon:
+            await daemon.said("journal.lost")
+            code, _ = await daemon.stopped()
+            await daemon.said("worker.stopped")
+
+        assert 0 == code
+
+
+async def test_a_broken_journal_ends_the_daemon_whatever_a_handler_does(tmp_path: Path) -> None:
+    """When the journal breaks it is told at once, and a handler that refuses its end does not keep the process."""
+    async with site(tmp_path) as (emulator, place):
+        place.handler(f"ctx.log.info('began')\n{REFUSES}")
+        async with place.daemon() as daemon:
+            emulator.emit(upload(1))
+            await daemon.said("began")
+            (place.folder / "vodworker.db").unlink()
+            await daemon.said("worker.cut")
+            code = await daemon.process.wait()
+
+        assert (1, 1, 1) == (code, daemon.count("journal.failed"), daemon.count("worker.cut"))
 
 
 async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:

@@ -1,19 +1,15 @@
-"""Everything put together from settings: the one place that opens things, and the one that hears signals."""
+"""Everything put together from settings: the one place that opens things."""
 
 import asyncio
-import os
 import random
-import signal
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -29,14 +25,13 @@ from vodworker.log import log
 from vodworker.reload import Live
 from vodworker.router import Router
 from vodworker.sign import nonces
+from vodworker.stop import Stop
 from vodworker.watch import Systemd, Watch, answering
-from vodworker.worker import Rules, Worker
+from vodworker.worker import Alarm, Rules, Worker, alarmed
 
 KEEPALIVE = (
     4.0  # seconds: shorter than any server's, so that no call goes out on a connection that is just being closed
 )
-HARD_STOP = 1.5  # seconds after the grace: a handler that ignores its end does not keep the process
-UNCLEAN = 1  # the exit code of a process that had to be cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,28 +133,48 @@ def ready(settings: Settings) -> Router:
     return router
 
 
-async def run(settings: Settings, *, read: Callable[[], Settings] | None = None, systemd: Systemd | None = None) -> int:
-    """The daemon, until a signal; returns the exit code.
+async def run(
+    settings: Settings,
+    *,
+    stop: Stop,
+    read: Callable[[], Settings] | None = None,
+    systemd: Systemd | None = None,
+    stream: BinaryIO | None = None,
+) -> int:
+    """The daemon, until it is to stop; returns the exit code.
 
-    read: reads the settings anew, at a SIGHUP. systemd: is told how it goes. Raises `ConfigError` before anything is
-    opened, `JournalError` (in an exception group) when the journal breaks.
+    read: reads the settings anew, at a SIGHUP. systemd: is told how it goes. stream: where the log goes. Raises
+    `ConfigError` before anything is opened, `JournalError` (in an exception group) when the journal breaks.
     """
+    stop.listen()
     router = ready(settings)
-    live = Live(settings, read or (lambda: settings), router)
+    live = Live(settings, read or (lambda: settings), router, stream=stream)
     watch = Watch(router.routes, systemd or Systemd.of({}), limit=settings.limit)
+    broken = partial(stop.broken, journal=settings.journal.shown)
     with watch.listening():
         async with answering(settings.http.listen, watch) as address, asyncio.TaskGroup() as group:
             beating = group.create_task(watch.pulse.run(), name="pulse")
-            await work(live, router, watch, address)
+            await alarmed(work(live, router, watch, stop=stop, broken=broken, address=address), broken)
             beating.cancel()
     return 0
 
 
-async def work(live: Live, router: Router, watch: Watch, address: str | None) -> None:
-    """Open everything, and work until a signal."""
+async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: Alarm, address: str | None) -> None:
+    """Open everything, and work until it is to stop."""
     settings = live.settings
     started = asyncio.get_running_loop().time()
-    async with service(settings, sole=True) as cloud, asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack:
+        opening = asyncio.timeout(None)
+        try:
+            async with opening:
+                with stop.giving_up(opening):
+                    cloud = await stack.enter_async_context(service(settings, sole=True))
+        except TimeoutError:
+            if not opening.expired():
+                raise
+            log.info("worker.stopped", open=None, took=round(asyncio.get_running_loop().time() - started, 1))
+            return
+        group = await stack.enter_async_context(asyncio.TaskGroup())
         log.info(
             "worker.started",
             version=version("vodworker"),
@@ -190,43 +205,14 @@ async def work(live: Live, router: Router, watch: Watch, address: str | None) ->
             max_backlog=settings.pull.max_backlog,
             grace=settings.work.grace,
             keep=settings.journal.keep,
+            alarm=broken,
         )
 
         def use(settings: Settings) -> None:
             cloud.vod.account = cloud_account(settings)
 
         asking = group.create_task(watch.ask(cloud.store, cloud.limiter), name="ask the journal")
-        with live.reloading(use), stop_on_signals(settings.work.grace, watch.stopping) as stop:
-            left = await worker.run(stop)
+        with live.reloading(use):
+            left = await worker.run(stop.asked)
         asking.cancel()
     log.info("worker.stopped", open=left, took=round(asyncio.get_running_loop().time() - started, 1))
-
-
-@contextmanager
-def stop_on_signals(grace: float, told: Callable[[float], None] = lambda _: None) -> Generator[asyncio.Event]:
-    """An event that SIGTERM or SIGINT sets; a second signal, or the grace running out, ends the process at once.
-
-    told: is told, by the first signal, within how many seconds the process will be gone. The handlers are Python's own
-    and not the loop's: they run even while a handler blocks the loop.
-    """
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def cut() -> None:
-        os._exit(UNCLEAN)  # entries stay open in the journal: nothing is lost by it
-
-    def heard(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            cut()
-        told(grace + HARD_STOP)
-        loop.call_soon_threadsafe(stop.set)
-        limit = threading.Timer(grace + HARD_STOP, cut)
-        limit.daemon = True
-        limit.start()
-
-    before = {name: signal.signal(name, heard) for name in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -8,7 +8,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel
 
@@ -27,14 +27,17 @@ LIVE: Mapping[str, tuple[str, ...]] = {  # what a reload changes
 class Live:
     """The settings in force. `options` are each handler's own; who holds them sees them change.
 
-    read: reads the settings anew. router: the loaded handlers.
+    read: reads the settings anew. router: the loaded handlers. stream: where the log goes.
     """
 
-    def __init__(self, settings: Settings, read: Callable[[], Settings], router: Router) -> None:
+    def __init__(
+        self, settings: Settings, read: Callable[[], Settings], router: Router, *, stream: BinaryIO | None = None
+    ) -> None:
         self.settings = settings
         self.options = router.options(settings.handlers.options)
         self._read = read
         self._router = router
+        self._stream = stream
 
     def __repr__(self) -> str:
         return f"<Live settings of {self.settings.account.endpoint}>"
@@ -63,7 +66,7 @@ class Live:
         changed = differences(self.settings, settings)
         self.settings = settings
         self.options.update(options)
-        setup(settings.log.format, settings.log.level)
+        setup(settings.log.format, settings.log.level, stream=self._stream)
         log.info("worker.reloaded", changed=changed, kept=differences(settings, found))
 
     def _check(self, settings: Settings) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from vodworker.app import stop_on_signals
 from vodworker.cli.manners import Failed
 from vodworker.config import Address, address
 from vodworker.config.tree import loopback
@@ -14,6 +13,7 @@ from vodworker.emulator import Empty, Emulator, Plan, Settings, read_faults
 from vodworker.emulator.audit import Call
 from vodworker.emulator.serve_events import NO_EVENT
 from vodworker.log import log, setup
+from vodworker.stop import Stop
 
 STANDARD = Settings()
 
@@ -115,7 +115,8 @@ def _tell(call: Call) -> None:
 async def _serve(listen: Address, admin: Address | None, state: Path | None, settings: Settings) -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
-    with stop_on_signals(0) as stop:
+    with Stop(grace=0).on_signals() as stop:
+        stop.listen()
         async with AsyncExitStack() as stack:
             try:
                 service = await stack.enter_async_context(
@@ -126,5 +127,5 @@ async def _serve(listen: Address, admin: Address | None, state: Path | None, set
                 asked = f"{listen} and {admin}" if admin else listen
                 raise Failed(f"nothing can listen on {asked}: {why}; choose another --listen") from error
             log.info("emulator.started", endpoint=service.url, admin=service.admin_url)
-            await stop.wait()
+            await stop.asked.wait()
     log.info("emulator.stopped", took=round(clock() - started, 1))

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from vodworker import app
-from vodworker.cli.manners import leaves, read, with_config
+from vodworker.cli.manners import read, with_config
 from vodworker.config import Settings
-from vodworker.errors import JournalError
-from vodworker.log import bound, log, setup
+from vodworker.log import bound, setup
+from vodworker.printed import stdout_of_the_log
+from vodworker.stop import Stop
 from vodworker.watch import Systemd
 
 
@@ -34,15 +35,12 @@ def run(config: Path | None, handlers: Sequence[Path]) -> None:
     once.
     """
     settings = read(config, handlers=handlers)
-    setup(settings.log.format, settings.log.level)
     systemd = Systemd.of(os.environ)  # noqa: TID251  # what systemd itself has put there
-    with bound(**name(settings)):
-        try:
-            code = asyncio.run(app.run(settings, read=partial(read, config, handlers=handlers), systemd=systemd))
-        except* JournalError as broken:
-            for error in leaves(broken):
-                log.critical("journal.failed", journal=settings.journal.shown, error=str(error))
-            raise
+    again = partial(read, config, handlers=handlers)
+    stop = Stop(settings.work.grace, told=systemd.stopping)
+    with stdout_of_the_log() as stream, bound(**name(settings)), stop.on_signals():
+        setup(settings.log.format, settings.log.level, stream=stream)
+        code = asyncio.run(app.run(settings, stop=stop, read=again, systemd=systemd, stream=stream))
     sys.exit(code)
 
 

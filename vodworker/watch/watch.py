@@ -39,10 +39,6 @@ class Watch:
         with heard(self.health.hear), heard(self.metrics.hear):
             yield
 
-    def stopping(self, within: float) -> None:
-        """A stop was asked for; the process will be gone within so many seconds. Called from a signal's handler."""
-        self._systemd.stopping(within)
-
     async def ask(self, store: Store, limiter: Limiter) -> None:
         """Ask the journal again and again whether it can write, until cancelled. It is free to take its time."""
         self._store, self._limiter = store, limiter

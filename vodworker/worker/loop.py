@@ -1,13 +1,15 @@
 """The whole loop, and how it stops: one event and one deadline."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from vodworker.cloud.client import Vod
 from vodworker.cloud.queue import Queue
 from vodworker.journal.port import Store
 from vodworker.log import log
 from vodworker.router import Router
+from vodworker.worker.alarm import Alarm, alarmed
 from vodworker.worker.backlog import Backlog
 from vodworker.worker.follow import Follow
 from vodworker.worker.take_in import TakeIn
@@ -32,15 +34,18 @@ class Worker:
         max_backlog: int = 100_000,
         grace: float = 30.0,
         keep: float = 7 * 86400.0,
+        alarm: Alarm = lambda _: None,
     ) -> None:
+        """alarm: is told of a broken journal at once, while handlers may still refuse their end."""
         self._store = store
         self._streams = streams
         self._grace = grace
         self._retention = keep
+        self._alarm = alarm
         self._backlog = Backlog(max_backlog)
         self._take_in = TakeIn(queue, store, router, self._backlog, random=random)
         self._follow = Follow(store, vod, router, self._backlog)
-        self._work_off = WorkOff(store, vod, router, rules, self._backlog, random=random)
+        self._work_off = WorkOff(store, vod, router, rules, self._backlog, random=random, alarm=alarm)
 
     def __repr__(self) -> str:
         return f"<Worker {self._take_in!r} {self._work_off!r} {self._backlog!r}>"
@@ -52,10 +57,14 @@ class Worker:
         """
         self._backlog.set(await self._store.sweep(keep=self._retention))
         async with asyncio.TaskGroup() as group:
-            sweeping = group.create_task(self._sweep(), name="sweep")
-            following = group.create_task(self._follow.run(), name="follow")
-            group.create_task(self._take_in.run(stop, streams=self._streams, grace=self._grace), name="take in")
-            group.create_task(self._work_off.run(stop, grace=self._grace), name="work off")
+
+            def begin(part: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+                return group.create_task(alarmed(part, self._alarm), name=name)
+
+            sweeping = begin(self._sweep(), "sweep")
+            following = begin(self._follow.run(), "follow")
+            begin(self._take_in.run(stop, streams=self._streams, grace=self._grace), "take in")
+            begin(self._work_off.run(stop, grace=self._grace), "work off")
             await stop.wait()
             sweeping.cancel()
             following.cancel()

@@ -17,6 +17,7 @@ from vodworker.journal.port import Claim, Entry, Store
 from vodworker.log import bound, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
 from vodworker.router import Router
+from vodworker.worker.alarm import Alarm, alarmed
 from vodworker.worker.backlog import Backlog
 
 LOOK_AGAIN = 5.0  # seconds: what an operator redrives, or another process gives back, rings no bell here
@@ -51,7 +52,15 @@ class WorkOff:
     """The handlers that run now, and the coroutine that starts them."""
 
     def __init__(
-        self, store: Store, vod: Vod, router: Router, rules: Rules, backlog: Backlog, *, random: Callable[[], float]
+        self,
+        store: Store,
+        vod: Vod,
+        router: Router,
+        rules: Rules,
+        backlog: Backlog,
+        *,
+        random: Callable[[], float],
+        alarm: Alarm,
     ) -> None:
         self._store = store
         self._vod = vod
@@ -59,6 +68,7 @@ class WorkOff:
         self._rules = rules
         self._backlog = backlog
         self._random = random
+        self._alarm = alarm
         self._runs: dict[int, Run] = {}  # by entry; one that lost its entry is not in here any more
         self._stopping = False
         self._unfinished: list[Entry] = []
@@ -75,8 +85,8 @@ class WorkOff:
         A run that only waits for a token is given back at once.
         """
         async with asyncio.TaskGroup() as runs:
-            claiming = runs.create_task(self._claim(runs), name="claim")
-            keeping = runs.create_task(self._keep(), name="keep")
+            claiming = runs.create_task(alarmed(self._claim(runs), self._alarm), name="claim")
+            keeping = runs.create_task(alarmed(self._keep(), self._alarm), name="keep")
             await stop.wait()
             claiming.cancel()
             await asyncio.wait([claiming])
@@ -102,7 +112,9 @@ class WorkOff:
                     ours.entry = entry
                 else:
                     name = f"handler {entry.handler}, event {entry.event_id}"
-                    self._runs[entry.id] = Run(entry, runs.create_task(self._run(entry), name=name))
+                    self._runs[entry.id] = Run(
+                        entry, runs.create_task(alarmed(self._run(entry), self._alarm), name=name)
+                    )
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)):
                     await self._backlog.news.wait()

@@ -1,0 +1,104 @@
+"""A stop is heard whatever the process does, and it ends; real signals, to this process."""
+
+import asyncio
+import io
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+
+from vodworker.errors import JournalError
+from vodworker.log import setup
+from vodworker.stop import HARD_STOP, Stop
+
+
+@pytest.fixture(autouse=True)
+def log(logging_restored: None) -> io.BytesIO:
+    """What is logged."""
+    stream = io.BytesIO()
+    setup("json", stream=stream)
+    return stream
+
+
+def test_a_second_signal_is_heard_without_the_loop() -> None:
+    """Who asks twice is heard though no loop runs, as when a handler blocks it; the first is told to the supervisor."""
+    told: list[float] = []
+    cuts: list[str] = []
+    with Stop(7, told=told.append, cut=cuts.append).on_signals():
+        signal.raise_signal(signal.SIGTERM)
+        before = [*cuts]
+        signal.raise_signal(signal.SIGINT)
+
+    assert ([7 + HARD_STOP], [], ["a second signal"]) == (told, before, cuts)
+
+
+def test_a_signal_before_the_loop_counts() -> None:
+    """A stop that was asked for while the settings were read is found by the loop that begins."""
+
+    async def begin() -> bool:
+        stop.listen()
+        return stop.asked.is_set()
+
+    with Stop(7).on_signals() as stop:
+        assert "<Stop not asked for>" == repr(stop)
+        signal.raise_signal(signal.SIGTERM)
+        assert asyncio.run(begin())
+        assert "<Stop asked for>" == repr(stop)
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_what_is_being_opened_is_given_up(*, early: bool) -> None:
+    """A stop ends the wait for a journal, whether it comes before or in the middle of it."""
+    opening = asyncio.timeout(None)
+    with Stop(7).on_signals() as stop:
+        stop.listen()
+        if early:
+            signal.raise_signal(signal.SIGTERM)
+            await stop.asked.wait()
+        with suppress(TimeoutError):
+            async with opening:
+                with stop.giving_up(opening):
+                    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM) if not early else None
+                    await asyncio.Event().wait()
+
+    assert opening.expired()
+
+
+async def test_what_is_open_is_not_given_up() -> None:
+    """A stop after the opening leaves alone what was opened: that ends by itself."""
+    async with asyncio.timeout(None) as opening:
+        with Stop(7).on_signals() as stop:
+            stop.listen()
+            with stop.giving_up(opening):
+                pass
+            signal.raise_signal(signal.SIGTERM)
+            await stop.asked.wait()
+
+    assert not opening.expired()
+
+
+def test_a_process_that_does_not_end_is_cut() -> None:
+    """When the grace and a little more are over, the process is cut, and says why."""
+    cuts: list[str] = []
+    over = threading.Event()
+
+    def cut(why: str) -> None:
+        cuts.append(why)
+        over.set()
+
+    with Stop(-HARD_STOP, cut=cut).on_signals():
+        signal.raise_signal(signal.SIGTERM)
+        over.wait()
+
+    assert [f"it did not end within its grace of {-HARD_STOP:g} s"] == cuts
+
+
+def test_a_broken_journal_is_told_once(log: io.BytesIO) -> None:
+    """However many parts find the journal broken, it is one line."""
+    with Stop(7).on_signals() as stop:
+        for _ in range(2):
+            stop.broken(JournalError("the disk is full"), journal="sqlite:///a.db")
+
+    (line,) = log.getvalue().splitlines()
+    assert b"the disk is full" in line

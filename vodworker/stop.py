@@ -1,0 +1,107 @@
+"""How the daemon comes to its end: asked by a signal, or forced by a broken journal; and cut when it does not end."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+from vodworker.errors import JournalError
+from vodworker.log import log
+
+HARD_STOP = 1.5  # seconds after the grace: a handler that ignores its end does not keep the process
+LAST_WORD = 0.4  # seconds for the line about it, within the promised 2: whoever reads the log may have stopped
+UNCLEAN = 1  # the exit code of a process that had to be cut
+
+
+def cut(why: str) -> None:
+    """End the process at once; entries stay open in the journal, so nothing is lost by it."""
+    # In a thread, because the one that is cut may hold the log's stream.
+    last = threading.Thread(target=lambda: log.error("worker.cut", why=why), daemon=True)
+    last.start()
+    last.join(LAST_WORD)
+    os._exit(UNCLEAN)
+
+
+class Stop:
+    """When a process is to end, and that it does. asked: by the first signal; a second one ends it at once.
+
+    From then on it has the grace, in seconds. told: is told, by the first signal, within how many seconds the process
+    will be gone. cut: ends it.
+    """
+
+    def __init__(
+        self, grace: float, *, told: Callable[[float], None] = lambda _: None, cut: Callable[[str], None] = cut
+    ) -> None:
+        self.asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._grace = grace
+        self._told = told
+        self._cut = cut
+        self._heard = False
+        self._broken = False
+        self._timers: list[threading.Timer] = []
+        self._scope: asyncio.Timeout | None = None
+
+    def __repr__(self) -> str:
+        return f"<Stop {'asked for' if self._heard else 'not asked for'}>"
+
+    @contextmanager
+    def on_signals(self) -> Generator["Stop"]:
+        """Let SIGTERM and SIGINT ask for it. The handlers are Python's own: a loop that is blocked does not matter."""
+        before = {name: signal.signal(name, self.heard) for name in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+            for timer in self._timers:
+                timer.cancel()
+
+    def heard(self, _signal: int, _frame: FrameType | None) -> None:
+        """A signal came. This runs between any two steps of Python."""
+        if self._heard:
+            self._cut("a second signal")
+            return
+        self._heard = True
+        self._told(self._grace + HARD_STOP)
+        self._end_within(self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s")
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._ask)
+
+    def listen(self) -> None:
+        """From here on it is this loop that is asked; an earlier signal counts."""
+        self._loop = asyncio.get_running_loop()
+        if self._heard:
+            self._ask()
+
+    @contextmanager
+    def giving_up(self, scope: asyncio.Timeout) -> Generator[None]:
+        """Inside, a stop ends this scope at once, as its time limit would."""
+        self._scope = scope
+        if self.asked.is_set():
+            self._ask()
+        try:
+            yield
+        finally:
+            self._scope = None
+
+    def _ask(self) -> None:
+        self.asked.set()
+        if self._scope and self._loop:
+            self._scope.reschedule(self._loop.time())
+
+    def broken(self, error: JournalError, *, journal: str) -> None:
+        """The journal cannot do its work: the process ends now, whatever its handlers do."""
+        if not self._broken:
+            self._broken = True
+            log.critical("journal.failed", journal=journal, error=str(error))
+            self._end_within(HARD_STOP, "the journal failed, and a handler did not end")
+
+    def _end_within(self, seconds: float, why: str) -> None:
+        limit = threading.Timer(seconds, self._cut, [why])
+        limit.daemon = True
+        limit.start()
+        self._timers.append(limit)
