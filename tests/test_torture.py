@@ -57,19 +57,20 @@ def test_seed_fixes_the_course() -> None:
     """The same seed kills at the same moments, uploads at the same, and has the same faults; another has others."""
     one, same, other = Course(seed=1), Course(seed=1), Course(seed=2)
 
-    assert (one.kills(), one.uploads(), one.faults()) == (same.kills(), same.uploads(), same.faults())
-    assert one.kills() != other.kills()
+    assert (one.lives(), one.uploads(), one.faults()) == (same.lives(), same.uploads(), same.faults())
+    assert one.lives() != other.lives()
     assert one.uploads() != other.uploads()
     assert one.faults() != other.faults()
 
 
 @given(st.integers(0, 2**32), st.floats(4, 1000))
 def test_course_is_as_hard_as_it_says(seed: int, seconds: float) -> None:
-    """There is a kill in each slice of the time, and uploads come at their rate, in order, before the end."""
+    """There is a kill for each slice of the time, and uploads come at their rate, in order, before the end."""
     course = Course(seed=seed, seconds=seconds)
-    kills, uploads = course.kills(), course.uploads()
+    lives, uploads = course.lives(), course.uploads()
 
-    assert list(range(int(seconds / 4))) == [int(kill / 4) for kill in kills]
+    assert int(seconds / 4) == len(lives)
+    assert all(0 <= life.seconds < (1 if life.starting else 8) for life in lives)
     assert int(seconds * 11) == len(uploads)
     assert sorted(uploads) == uploads
     assert not uploads or uploads[-1] <= seconds

@@ -21,7 +21,7 @@ STANDARD = Course()
     type=click.FloatRange(min=STANDARD.kill_every),
     default=STANDARD.seconds,
     show_default=True,
-    help="How long it goes on; the backlog drains after that.",
+    help="How long uploads come; starts and the backlog come on top.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of kills, uploads and faults; any if it is not given.")
 @click.option(

@@ -57,14 +57,14 @@ async def play(console: Console, folder: Path, environ: Mapping[str, str], cours
         async with Emulator.serve(settings=emulated, watch=watch) as emulator:
             settings = prepare(folder, emulator)
             scene = Scene(course, emulator, folder, environ, witness, news)
-            kills = len(course.kills())
+            kills = len(course.lives())
             console.print(
                 f"· seed {course.seed}: {course.seconds:g} s of uploads, faults, and {kills} kills with SIGKILL"
             )
             started = clock()
             async with asyncio.TaskGroup() as group:
                 uploading = group.create_task(scene.upload(started))
-                group.create_task(scene.torment(started))
+                group.create_task(scene.torment())
             struck = Counter[str]()
             for it in emulator.faults.running:
                 struck[getattr(it.fault, "kind", "")] += it.struck

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,24 @@ from vodworker.media import FINISH
 from vodworker.torture.course import Course
 
 LAST_WORDS = 12  # lines of the log that are shown when something went wrong
+LONGEST_START = 60.0  # seconds after which a daemon that does not come to work is killed all the same
 OPEN = ("blocked", "ready", "running")  # states of an entry that has not ended
+
+
+def nothing() -> None:
+    """Nobody waits to be told."""
 
 
 @dataclass
 class Witness:
-    """What the daemons said, one after the other, and how they ended."""
+    """What the daemons said, one after the other, and how they ended. ready: told when one is at work."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
     doubts: Counter[str] = field(default_factory=Counter[str])
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_WORDS))
     exits: list[int] = field(default_factory=list[int])
     kills: int = 0
+    ready: Callable[[], None] = nothing
 
     def hear(self, line: bytes) -> None:
         """Take note of a line; the last one of a killed daemon may be torn."""
@@ -39,6 +46,8 @@ class Witness:
             self.last.append(line.decode(errors="replace").rstrip())
             return
         self.counts[told["event"]] += 1
+        if told["event"] == "worker.ready":
+            self.ready()
         if told["event"] == "call.doubtful":
             self.doubts[str(told.get("found"))] += 1
         if told["level"] == "error":
@@ -90,19 +99,27 @@ class Scene:
                 self.witness.hear(line)
                 self.news.set()
 
-    async def torment(self, started: float) -> None:
+    async def torment(self) -> None:
         """Start the daemon, kill it when it is time, start it again."""
-        for instant in self.course.kills():
+        for life in self.course.lives():
             alive = True
             while alive:
                 async with self.daemon() as process:
-                    left = started + instant - self.clock()
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(max(0.0, left)):
-                            self.witness.exits.append(await process.wait())
+                        async with asyncio.timeout(life.seconds if life.starting else LONGEST_START) as time:
+                            if not life.starting:
+                                self.witness.ready = partial(self._live, time, life.seconds)
+                            try:
+                                self.witness.exits.append(await process.wait())
+                            finally:
+                                self.witness.ready = nothing
                             continue  # it went by itself: another one has to be there for the kill
                     alive = False
                     self.witness.kills += 1
+
+    def _live(self, time: asyncio.Timeout, seconds: float) -> None:
+        if not time.expired():
+            time.reschedule(self.clock() + seconds)
 
     async def upload(self, started: float) -> list[str]:
         """Let uploads come, in their time; the ids of their files."""
