@@ -69,6 +69,7 @@ def test_defaults_are_as_documented() -> None:
 
 
 HTTPS = "it must begin with https://, because only this machine may be spoken to in the clear"
+BARE = "it must hold no user, no password and no query; keys have settings of their own"
 JOURNALS = "it must be sqlite:///FILE (four slashes when FILE is absolute) or postgresql://USER@HOST/NAME"
 RIGHTS = "check its name and its rights"
 WHOLE = """
@@ -228,7 +229,7 @@ def test_missing_keys_are_named() -> None:
         ("[pull]\nxyz = 1", "{}: pull.xyz is not a setting; there are pull.streams, pull.max_backlog"),
         ("[pul]\nstreams = 1", "{}: [pul] is not a section; did you mean [pull]?"),
         ("[limits]\nProcesFile = 1", "{}: limits.ProcesFile is not an action; did you mean limits.ProcessFile?"),
-        ("pull = 3", "{}: pull is 3; it must be a table: [pull]"),
+        ("pull = 'hush'", "{}: pull is no table; write [pull]"),
         ("[pull]\nstreams = 0", "{}: pull.streams is 0; it must be greater than or equal to 1"),
         ("[pull]\nstreams = true", "{}: pull.streams is true; no setting is a yes or a no"),
         ("[limits]\nProcessFile = 0", "{}: limits.ProcessFile is 0; it must be greater than or equal to 1"),
@@ -250,17 +251,27 @@ def test_missing_keys_are_named() -> None:
             "[account]\nendpoint = 'ftp://host'",
             "{}: account.endpoint is 'ftp://host'; it must be an address like https://vod.api.qcloud.com/v2/index.php",
         ),
+        (
+            "[account]\nendpoint = 'https://me:hush@host'",
+            "{}: account.endpoint is wrong; " + BARE,
+        ),
+        (
+            "[account]\nendpoint = 'https://host/?key=hush'",
+            "{}: account.endpoint is wrong; " + BARE,
+        ),
         ("[account]\nsecret_key = 3", "{}: account.secret_key is wrong; it must be a valid string"),
         ("[http]\nlisten = 'here'", "{}: http.listen is 'here'; it must be HOST:PORT, like 127.0.0.1:8790"),
-        (
-            "[journal]\nurl = 'mysql://u:hush@h/n'",
-            "{}: journal.url is wrong; " + JOURNALS,
-        ),
+        ("[journal]\nurl = 'mysql://u:hush@h/n'", "{}: journal.url is wrong; " + JOURNALS),
+        ("[journal]\nurl = 'mysql://h/n?password=hush'", "{}: journal.url is wrong; " + JOURNALS),
         ("[log]\nlevel = 'loud'", "{}: log.level is 'loud'; it must be 'debug', 'info', 'warning' or 'error'"),
         ("pull\n", "{} is not TOML: Expected '=' after a key in a key/value pair (at line 1, column 5); mend it there"),
         (
             "[account]\nsecret_key_file = '/nowhere/key'",
             "{}: account.secret_key_file: /nowhere/key cannot be read: No such file or directory; " + RIGHTS,
+        ),
+        (  # a mistake that is made
+            "[account]\nsecret_key_file = 'hush'",
+            "{}: account.secret_key_file cannot be read: No such file or directory; " + RIGHTS,
         ),
         (
             "[account]\nsecret_key_file = '/dev/null'\nsecret_key = 'x'",
@@ -278,6 +289,7 @@ def test_wrong_setting_in_the_file_is_told(file: Path, text: str, expected: str)
     file.write_text(text)
 
     assert [expected.format(file)] == problems(file=file)
+    assert "hush" not in expected
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ command line, a variable, the settings file, the directories of secrets, the def
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Given:
 
 
 Key: TypeAlias = tuple[str, ...]  # section, key; for options also the handler and its key
-_SECRETS = {("account", "secret_key"), ("account", "token")}
+_SECRETS = {("account", "secret_key"), ("account", "token"), ("journal", "url")}
 _OPTIONS = ("handlers", "options")
 _CREDENTIALS: Mapping[str, Key] = {  # file name in the directories of secrets
     "secret_id": ("account", "secret_id"),
@@ -168,7 +169,7 @@ class _Reading:
                 brackets = ([f"[{it}]" for it in to] for to in (meant, every))
                 self._wrong_name("".join(meant), f"{file}: [{section}]", "a section", *brackets)
             elif not isinstance(table, dict):
-                self._note(section, f"{file}: {section} is {table!r}; it must be a table: [{section}]")
+                self._note(section, f"{file}: {section} is no table; write [{section}]")
             else:
                 for key, value in table.items():
                     path = (section, key)
@@ -218,7 +219,9 @@ class _Reading:
 
     def _secret(self, file: Path, where: str = "") -> str:
         """What stands in a secret's file, without the line's end; "" and a problem when there is nothing."""
-        named = f"{where}: {file}" if where else str(file)
+        named = ": ".join(
+            filter(None, (where, str(file) if file.name != str(file) else ""))
+        )  # it may be the key itself
         try:
             text = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -314,5 +317,5 @@ def _told(error: ValidationError, given: Mapping[Key, Given]) -> Iterator[tuple[
     for problem in error.errors(include_url=False, include_input=False):
         path = cast("tuple[str, str]", tuple(map(str, problem["loc"]))[:2])  # of a tree of two floors
         it = given[path]
-        shown = "wrong" if path in _SECRETS or "@" in str(it.value) else repr(it.value)  # a url may hold a password
+        shown = "wrong" if path in _SECRETS or re.search(r"[@?]", str(it.value)) else repr(it.value)  # of urls
         yield path, f"{it.where} is {shown}; {must(problem['msg'])}"

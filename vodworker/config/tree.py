@@ -106,6 +106,8 @@ class Account(Section):
         url = urlsplit(endpoint)
         if url.scheme not in ("https", "http") or not url.hostname:
             raise ValueError("it must be an address like https://vod.api.qcloud.com/v2/index.php")
+        if url.username is not None or url.query:  # it is shown in the log
+            raise ValueError("it must hold no user, no password and no query; keys have settings of their own")
         if url.scheme == "http" and not loopback(url.hostname):
             raise ValueError("it must begin with https://, because only this machine may be spoken to in the clear")
         return url._replace(path="/v2/index.php").geturl() if url.path in ("", "/") else endpoint
