@@ -1,6 +1,7 @@
 """What all tests share: how hard the property tests try, and a database server."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -20,8 +21,14 @@ settings.load_profile("gate")
 
 @pytest.hookimpl(trylast=True)  # hypothesis warns of work before its own turn
 def pytest_sessionstart() -> None:
-    """Make the table of all characters, seconds of work that is kept on disk, outside the ten seconds of any test."""
+    """What is a matter of the whole process.
+
+    The table of all characters is made, seconds of work that is kept on disk, outside the ten seconds of any test. Who
+    is started in the background of a shell is deaf to SIGINT, and so is all that it starts; a test's commands are not.
+    """
     st.text().validate()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -148,14 +148,6 @@ async def test_extra_that_is_missing_is_named(folder: Path) -> None:
     assert (1, expected) == (process.returncode, stderr.decode().strip())
 
 
-def untraced() -> dict[str, str]:
-    """The environment, without what makes coverage start in a new process.
-
-    Under its tracer Python 3.11 passes by the handlers of an exception that a signal's handler has brought about.
-    """
-    return {name: value for name, value in os.environ.items() if "COV" not in name}  # noqa: TID251  # a child's
-
-
 @pytest.mark.process
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("signed_places", [True, False])
@@ -168,7 +160,6 @@ async def test_interrupt_ends_it_clean(folder: Path, *, signed_places: bool) -> 
             *(sys.executable, "-m", "vodworker", "upload", "a.mp4", "--bars"),
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=untraced(),
         )
         await begun.wait()
         process.send_signal(signal.SIGINT)
