@@ -207,6 +207,18 @@ async def test_call_prints_the_reply(shell: Shell, folder: Path, emulator: Emula
     assert (0, "Success") == (json.loads(result.stdout)["code"], json.loads(result.stdout)["codeDesc"])
 
 
+async def test_call_says_that_it_waits(shell: Shell, folder: Path, emulator: Emulator) -> None:
+    """While all tokens are out `call` waits for one, and says on stderr for which and about how long."""
+    write_settings(folder, emulator.url)
+    async with open_sqlite(folder / "vodworker.db", sole=False) as store:
+        await store.take("GetTaskList", limit=1, hold=1.5)
+    limit = {"VODWORKER_LIMITS__GETTASKLIST": "1"}
+    result = await asyncio.to_thread(lambda: shell("call", "GetTaskList", "status=FINISH", **limit))
+
+    assert 0 == json.loads(result.stdout)["code"]
+    assert re.fullmatch(r"waiting for a token of GetTaskList, for about [01] s\n", result.stderr)
+
+
 async def test_call_ends_with_1_when_refused(shell: Shell, folder: Path, emulator: Emulator) -> None:
     """A refusal is told with its code and a hint, with exit code 1."""
     write_settings(folder, emulator.url)

@@ -9,7 +9,7 @@ from vodworker.config import nearest
 
 COMMANDS = (  # the first is the one that most people want
     *("run", "demo", "check", "health", "emulator", "call", "upload"),
-    *("events", "tasks", "journal", "report", "torture", "explain"),
+    *("new", "events", "tasks", "journal", "report", "torture", "explain"),
 )
 
 

@@ -11,8 +11,9 @@ from vodworker.api.action import Action, Reply
 from vodworker.api.describe import parameters
 from vodworker.app import service
 from vodworker.cli.declared import facts, notes, parsed, sentence
-from vodworker.cli.manners import config_option, quiet, read
+from vodworker.cli.manners import config_option, quiet, read, tell_of_waits
 from vodworker.config import Settings, nearest
+from vodworker.log import heard
 
 
 class Actions(click.Group):
@@ -72,7 +73,8 @@ class Caller(click.Command):
 
 async def _call(settings: Settings, action: Action[Reply]) -> Reply:
     async with service(settings, sole=False) as cloud:
-        return await cloud.vod.call(action)
+        with heard(tell_of_waits):
+            return await cloud.vod.call(action)
 
 
 @click.command(
@@ -84,5 +86,6 @@ async def _call(settings: Settings, action: Action[Reply]) -> Reply:
 def call() -> None:
     """Call any action of the service; JSON out.
 
-    The reply goes to stdout as it came. The call waits for a token of its ceiling, from the same journal as the daemon.
+    The reply goes to stdout as it came. The call waits for a token of its ceiling, from the same journal as the daemon,
+    and says so on stderr.
     """

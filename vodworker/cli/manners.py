@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -117,3 +117,9 @@ def wants_json(as_json: bool | None, /) -> bool:  # noqa: FBT001  # an option's 
 def print_json(value: object) -> None:
     """One line of JSON on stdout."""
     click.echo(dumps(value).decode())
+
+
+def tell_of_waits(event: str, facts: Mapping[str, Any]) -> None:
+    """An ear for the log: tell whoever sits before a command why nothing happens."""
+    if event == "call.waiting":
+        click.echo(f"waiting for a token of {facts['action']}, for about {facts['expected']:.0f} s", err=True)

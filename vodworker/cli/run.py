@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from vodworker import app
-from vodworker.cli.manners import read, with_config
-from vodworker.config import Settings
+from vodworker.cli.again import again
+from vodworker.cli.manners import read, read_what_can_be, with_config
+from vodworker.config import Settings, find
 from vodworker.log import bound, setup
 from vodworker.printed import stdout_of_the_log
 from vodworker.stop import Stop
@@ -28,20 +29,32 @@ from vodworker.watch import Systemd
     type=click.Path(path_type=Path),
     help="A directory with handler files, in place of handlers.directories; may be repeated.",
 )
-def run(config: Path | None, handlers: Sequence[Path]) -> None:
+@click.option("--reload", is_flag=True, help="For development: start again when a handler or the settings change.")
+def run(config: Path | None, handlers: Sequence[Path], *, reload: bool) -> None:
     """Handle events: the daemon.
 
     Pulls events, journals and confirms them, and runs the handlers, until SIGTERM or Ctrl-C; a second one ends it at
     once.
     """
+    if reload:
+        sys.exit(asyncio.run(reloaded(config, handlers)))
     settings = read(config, handlers=handlers)
     systemd = Systemd.of(os.environ)  # noqa: TID251  # what systemd itself has put there
-    again = partial(read, config, handlers=handlers)
+    anew = partial(read, config, handlers=handlers)
     stop = Stop(settings.work.grace, told=systemd.stopping)
     with stdout_of_the_log() as stream, bound(**name(settings)), stop.on_signals():
         setup(settings.log.format, settings.log.level, stream=stream)
-        code = asyncio.run(app.run(settings, stop=stop, read=again, systemd=systemd, stream=stream))
+        code = asyncio.run(app.run(settings, stop=stop, read=anew, systemd=systemd, stream=stream))
     sys.exit(code)
+
+
+async def reloaded(config: Path | None, handlers: Sequence[Path]) -> int:
+    """Run the daemon in a process of its own, anew after each change."""
+    settings = read_what_can_be(config).settings  # what is wrong the daemon tells, and mending it is a change
+    file = find(config, os.environ)  # noqa: TID251  # where the settings are
+    words = [*(["--config", str(config)] if config else []), *(f"--handlers={folder}" for folder in handlers)]
+    command = [sys.executable, "-m", "vodworker", "run", *words]
+    return await again(command, handlers or settings.handlers.directories, [file] if file else [])
 
 
 def name(settings: Settings) -> dict[str, str]:
