@@ -125,9 +125,11 @@ def test_nothing_to_watch_is_told(tmp_path: Path) -> None:
 
 def test_missing_library_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the message says how to get it."""
+    (folder.parent / "watchfiles.py").write_text("raise ModuleNotFoundError(\"No module named 'watchfiles'\")")
     monkeypatch.chdir(folder.parent)
-    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.delitem(sys.modules, "watchfiles", raising=False)
     result = CliRunner().invoke(cli, ["run", "--reload"])
 
     assert 78 == result.exit_code
-    assert "run: pip install 'vodworker[reload]'" in result.stderr
+    assert "(No module named 'watchfiles'); run: pip install 'vodworker[reload]'" in result.stderr
