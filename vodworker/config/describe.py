@@ -48,7 +48,7 @@ def section(name: str) -> Iterator[str]:
     default = Settings.model_fields[name].default
     keyed = isinstance(default, Section)
     text = cleandoc(default.__doc__ or "").partition("\n")[0] if keyed else documented(Settings)[name]
-    yield f"\n## {name}\n\n{text}\n\n| key | type | default | variable | |\n|---|---|---|---|---|\n"
+    yield f"\n## {name}\n\n{text}\n\n| key, and its variable | type | default | |\n|---|---|---|---|\n"
     if keyed:
         texts = documented(type(default))
         for key, field in type(default).model_fields.items():
@@ -60,7 +60,7 @@ def section(name: str) -> Iterator[str]:
 
 def row(section: str, key: str, kind: str, default: str, text: str) -> str:
     """A key as a row of a table."""
-    return f"| `{key}` | {kind} | {default} | `{variable(section, key)}` | {text} |\n"
+    return f"| `{key}`<br>`{variable(section, key)}` | {kind} | {default} | {text} |\n"
 
 
 def kind(annotation: Any, facts: Sequence[Any] = ()) -> str:

@@ -34,9 +34,9 @@ def page(causes: Mapping[str, Sequence[str]]) -> str:
         if causes.get(name):
             facts.append("comes after " + ", ".join(f"[{it}](actions.md#{it.lower()})" for it in sorted(causes[name])))
         parts.append(f"*{'; '.join(facts)}.*\n\n{table(EVENTS[name], pieces)}")
-    parts.append(f"\n## Unknown\n\n{cleandoc(Unknown.__doc__ or '')}\n\n# Pieces of events\n")
+    parts.append(f"\n## Unknown\n\n{cleandoc(Unknown.__doc__ or '')}\n\n## Pieces\n\nWhat events are made of.\n")
     for piece in pieces:  # grows meanwhile: a piece may have pieces
-        parts.append(f"\n## {piece.__name__}\n\n{cleandoc(piece.__doc__ or '')}\n\n{table(piece, pieces)}")
+        parts.append(f"\n### {piece.__name__}\n\n{cleandoc(piece.__doc__ or '')}\n\n{table(piece, pieces)}")
     return "".join(parts)
 
 
