@@ -1,6 +1,7 @@
 """The promises of the door for plug-ins: what is marked is found, what cannot work refused, what fails a value."""
 
 import asyncio
+import colorsys
 import dataclasses
 import functools
 import inspect
@@ -951,3 +952,53 @@ def test_mark_needs_a_model_and_a_function(given: dict[str, Any]) -> None:
 
     with pytest.raises(TypeError, match=r"@on takes a (pydantic model as options|function of the options)"):
         mark(Event, **given)
+
+
+# Files beside
+
+
+@pytest.fixture
+def beside() -> Iterator[None]:
+    """What a test makes importable is forgotten."""
+    path, modules = sys.path[:], set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+BY_NAME = "a file of the same directory is imported by its own name: from FILE import …"
+TAKEN = "an installed module has the name of {here}/colorsys.py: rename the file"
+
+
+@pytest.mark.usefixtures("beside")
+def test_files_import_what_lies_beside_them(tmp_path: Path) -> None:
+    """A handler file may import a file of its directory; none takes the place of a module that is installed."""
+    text = "from _words import NAME\nimport colorsys\nassert 'lib' in colorsys.__file__\nassert NAME == 'n'\n"
+    folder(tmp_path, _words="NAME = 'n'", _colorsys="", a=text + GOOD.format(name="one"))
+    folder(tmp_path, colorsys=GOOD.format(name="two"))
+
+    assert ["one", "two"] == list(Router.load([tmp_path]).routes)
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize(
+    "text,told",
+    [
+        ("import _broken\n", "line 1: _broken.py: line 2: ZeroDivisionError: division by zero"),
+        (
+            "from ._broken import x\n",
+            f"line 1: ImportError: attempted relative import with no known parent package; {BY_NAME}",
+        ),
+        ("from here._broken import x\n", f"line 1: ModuleNotFoundError: No module named 'here'; {BY_NAME}"),
+        (
+            "from colorsys import shade\n",
+            f"line 1: ImportError: cannot import name 'shade' from 'colorsys' ({colorsys.__file__}); {TAKEN}",
+        ),
+    ],
+)
+def test_import_of_what_lies_beside_fails_in_words(tmp_path: Path, text: str, told: str) -> None:
+    """An import within the directory that fails says where, why, and how it is meant."""
+    here = folder(tmp_path / "here", a=text, _broken="\n1 / 0\n", colorsys=GOOD.format(name="fine"))
+
+    assert f"{here / 'a.py'}: {told.format(here=here)}" == problems_of(here)[0]

@@ -18,11 +18,15 @@ GROUP = "vodworker.handlers"  # the entry-point group of packaged handlers
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that should hold handlers. name: what the operator calls it; module: its name once it is imported."""
+    """A place that should hold handlers. name: what the operator calls it; module: its name once it is imported.
+
+    path: of a file, from the root.
+    """
 
     name: str
     module: str
     load: Callable[[], ModuleType]
+    path: Path | None = None
 
     def trouble(self, error: BaseException) -> str:
         """Where and why it did not import, without the frames of others."""
@@ -30,19 +34,42 @@ class Source:
         for frame, number in traceback.walk_tb(error.__traceback__):
             if frame.f_globals.get("__name__") == self.module:
                 line = number
-        return f"{self.name}: {f'line {line}: ' if line else ''}{describe(error)}"
+        remedy = ""
+        if isinstance(error, ImportError) and self.path:
+            near = self.path.parent / f"{(error.name or '').partition('.')[0]}.py"
+            if near.name == f"{self.path.parent.name}.py" or "relative import" in str(error):
+                remedy = "; a file of the same directory is imported by its own name: from FILE import …"
+            elif near.is_file():
+                remedy = f"; an installed module has the name of {near}: rename the file"
+        where = f"{self.name}: {f'line {line}: ' if isinstance(line, int) else ''}{self._beside(error)}"
+        return f"{where}{describe(error)}{remedy}"
+
+    def _beside(self, error: BaseException) -> str:
+        """Where it went wrong, when that is in another file of the same directory."""
+        told = ""
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            file = Path(frame.f_code.co_filename)
+            if self.path and file != self.path and file.parent == self.path.parent:
+                told = f"{file.name}: line {number}: "
+        return told
 
 
 def in_directories(directories: Sequence[Path], problems: list[str]) -> Iterator[Source]:
-    """Every Python file of these directories, but tests and names that begin with `_`; a directory counts once."""
+    """Every Python file of these directories, but tests and names that begin with `_`; a directory counts once.
+
+    Files import what lies beside them by its name. Their directories come last of all places, so that no file takes the
+    place of a module that is installed.
+    """
     for directory in {directory.resolve(): directory for directory in directories}.values():
         if not directory.is_dir():
             problems.append(f"{directory} is not a directory; handlers.directories names folders with handler files")
             continue
+        if str(directory.resolve()) not in sys.path:
+            sys.path.append(str(directory.resolve()))
         for path in sorted(directory.glob("*.py")):
             if not path.name.startswith(("_", "test_", "conftest.")):
-                module = f"{GROUP}:{path.resolve()}"  # a name that no other module has
-                yield Source(str(path), module, functools.partial(import_file, path.resolve(), module))
+                module = f"{GROUP}:{path.resolve()}".replace(".", "_")  # no other module's, and in no package
+                yield Source(str(path), module, functools.partial(import_file, path.resolve(), module), path.resolve())
 
 
 def in_packages() -> Iterator[Source]:
