@@ -50,6 +50,7 @@ HOUSE = (
     Room("printed", EDGES, "log"),
     Room("handler", DOOR, "door"),
     Room("options", DOOR, "door"),
+    Room("resources", DOOR, "door"),
     Room("router", DOOR, "door"),
     Room("shape", DOOR, "door"),
     Room("threads", DOOR, "door"),

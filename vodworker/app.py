@@ -23,6 +23,7 @@ from vodworker.journal.port import Store
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import log
 from vodworker.reload import Live
+from vodworker.resources import opened
 from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.stop import Stop
@@ -169,6 +170,9 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
             async with opening:
                 with stop.giving_up(opening):
                     cloud = await stack.enter_async_context(service(settings, sole=True))
+                    resources = await stack.enter_async_context(
+                        opened(router, live.options, limit=settings.handlers.timeout)
+                    )
         except TimeoutError:
             if not opening.expired():
                 raise
@@ -193,6 +197,7 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
             timeout=settings.handlers.timeout,
             lease=settings.work.lease,
             options=live.options,
+            resources=resources,
         )
         worker = Worker(
             Queue(cloud.vod, limiter=cloud.limiter, limit=settings.limit),

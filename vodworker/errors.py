@@ -26,6 +26,10 @@ class ConfigError(VodworkerError):
         super().__init__("\n".join(self.problems))
 
 
+class PluginError(VodworkerError):
+    """What a handler needs is not there, though nothing is wrong in what the user wrote. Exit code 1: it may come."""
+
+
 class JournalError(VodworkerError):
     """The journal cannot do its work; the process ends with exit code 1, for its supervisor to start it again."""
 

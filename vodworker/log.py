@@ -183,6 +183,12 @@ LOG_EVENTS: dict[str, LogEvent] = {
         "Handles were too old to be confirmed; their events will be delivered again and recognised.",
         "If it is frequent, the machine or its disk is overloaded.",
     ),
+    "resources.failed": LogEvent(
+        "error",
+        ("handler", "why", "exception"),
+        "What a handler keeps open could not be opened or closed, or ended by itself.",
+        "At the start the daemon ends with exit code 1; later the handler's runs fail until a restart: look at `why`.",
+    ),
     "handler.printed": LogEvent(
         "info",
         (*IDENTIFIERS, "message"),

@@ -4,7 +4,7 @@ import asyncio
 import random
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from vodworker.events import Event, NewFileUpload
 from vodworker.handler import Context
 from vodworker.journal.port import Filter, Store
 from vodworker.journal.sqlite import open_sqlite
+from vodworker.resources import opened
 from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.testing.clock import VirtualLoop
@@ -115,13 +116,16 @@ class World:
             self.journal() as store,
             Limiter(store, limit=limit, hold=15.0) as limiter,
             aiohttp.ClientSession() as session,
+            AsyncExitStack() as stack,
         ):
             self.vod = vod = Vod(
                 session, account, limiter=limiter, nonces=nonces(chance.random).__next__, random=chance.random
             )
             queue = Queue(vod, limiter=limiter, limit=limit)
             router, rules = Router.of(*handlers), rules or Rules()
-            rules = replace(rules, options=router.options(rules.options))
+            read = router.options(rules.options)
+            resources = await stack.enter_async_context(opened(router, read, limit=rules.timeout))
+            rules = replace(rules, options=read, resources=resources)
             worker = Worker(queue, self.through(store), vod, router, rules, random=chance.random, **options)
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run(stop))
