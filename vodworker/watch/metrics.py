@@ -186,6 +186,7 @@ class Metrics:
             "code": frozenset({"0", NONE, *map(str, TABLE)}),
         }
         self._metrics = {name: self._made(name, spec) for name, spec in SPECS.items()}
+        self._begin_at_nought()
 
     def __repr__(self) -> str:
         return f"<Metrics, {len(self._metrics)} of them>"
@@ -194,6 +195,21 @@ class Metrics:
         kind: Any = Gauge if spec.goes_down else Histogram if spec.buckets else Counter
         more = {"buckets": spec.buckets} if spec.buckets else {}
         return kind(f"{PREFIX}{name}", spec.tells, spec.labels, registry=self._registry, **more)
+
+    def _begin_at_nought(self) -> None:
+        """Show what may be counted before anything is: Prometheus sees no increase where a series begins with 1.
+
+        That is every line of the log and every ending; types, actions and codes are too many to be shown unused.
+        """
+        for event in LOG_EVENTS:
+            self._metrics["log_lines_total"].labels(event)
+        for effect in (it for effects in EFFECTS.values() for it in effects if it.labels):
+            told = {label: source[1:] for label, source in effect.labels.items() if source[0] == "="}
+            if told.keys() == effect.labels.keys():
+                self._metrics[effect.metric].labels(**told)
+            elif effect.labels.keys() - told.keys() == {"handler"}:
+                for handler in self._known["handler"]:
+                    self._metrics[effect.metric].labels(**told, handler=handler)
 
     def hear(self, event: str, facts: Mapping[str, Any]) -> None:
         """Count a line of the log."""
