@@ -14,7 +14,7 @@ from tests import postgresql
 
 pytest_plugins = ["pytest_vodworker"]  # as its entry point would, and also where that is not installed anew
 
-# No deadline: two busy cores make a slow example out of any example; a test that hangs is ended by its own ten seconds.
+# No deadline: two busy cores make a slow example out of any example; one that hangs is ended by its time limit.
 settings.register_profile("gate", max_examples=100, deadline=None, print_blob=True)
 settings.load_profile("gate")
 
@@ -23,7 +23,7 @@ settings.load_profile("gate")
 def pytest_sessionstart() -> None:
     """What is a matter of the whole process.
 
-    The table of all characters is made, seconds of work that is kept on disk, outside the ten seconds of any test. Who
+    The table of all characters is made, seconds of work that is kept on disk, outside the time limit of any test. Who
     is started in the background of a shell is deaf to SIGINT, and so is all that it starts; a test's commands are not.
     """
     st.text().validate()
@@ -47,7 +47,7 @@ SERVER = pytest.StashKey[postgresql.Cluster]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start a PostgreSQL outside the ten seconds of any test, when there is one that wants it."""
+    """Start a PostgreSQL outside the time limit of any test, when there is one that wants it."""
     wanted = any("cluster" in getattr(it, "fixturenames", ()) or "postgres" in it.nodeid for it in session.items)
     if wanted and not session.config.option.collectonly:
         stack = ExitStack()

@@ -26,6 +26,7 @@ class Daemon:
         self.raw: list[bytes] = []
         self.lines: list[dict[str, Any]] = []
         self._said = asyncio.Condition()
+        self._ended = False
 
     async def listen(self) -> None:
         """Collect its log until it ends."""
@@ -35,15 +36,19 @@ class Daemon:
                 self.raw.append(line)
                 self.lines.append(orjson.loads(line))
                 self._said.notify_all()
+        async with self._said:
+            self._ended = True
+            self._said.notify_all()
 
     def count(self, event: str) -> int:
         """How often it has said this."""
         return sum(line["event"] == event for line in self.lines)
 
     async def said(self, event: str, times: int = 1) -> None:
-        """Wait until it has said this so often."""
+        """Wait until it has said this so often; an error, when it has ended before that."""
         async with self._said:
-            await self._said.wait_for(lambda: self.count(event) >= times)
+            await self._said.wait_for(lambda: self._ended or self.count(event) >= times)
+        assert self.count(event) >= times, f"it ended without {event}: {b''.join(self.raw[-5:]).decode()}"
 
     def last(self, event: str) -> dict[str, Any]:
         """The last line that says this."""

@@ -62,21 +62,19 @@ async def test_a_handler_that_ends_within_the_grace_is_finished(tmp_path: Path) 
     ],
 )
 async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) -> None:
-    """The process is gone within grace + 2 s, even when a handler refuses to end or blocks the loop."""
+    """The process is gone within grace + 2 s, whatever a handler does to the loop; its work stays open."""
     async with site(tmp_path, grace=GRACE) as (emulator, place):
         place.handler(f"ctx.log.info('began')\n{body}")
         async with place.daemon() as daemon:
             emulator.emit(upload(1))
             await daemon.said("began")
             _, took = await daemon.stopped()
-        place.handler("pathlib.Path('heard').open('a').write(event.key + '\\n')")
-        async with place.daemon() as daemon:
-            await daemon.said("handler.done")
-            await daemon.stopped()
+        async with open_sqlite(tmp_path / "vodworker.db") as store:
+            (entry,) = await store.list(Filter(state="open"))
 
-        assert HARD_STOP < 2
-        assert took < GRACE + HARD_STOP + BUSY
-        assert ["f1"] == place.heard()
+    assert HARD_STOP < 2
+    assert took < GRACE + HARD_STOP + BUSY
+    assert "f1" == entry["key"]
 
 
 @pytest.mark.parametrize("body", ["await asyncio.sleep(1000)", "time.sleep(1000)"], ids=["waits", "blocks"])
@@ -123,10 +121,10 @@ async def test_a_broken_journal_ends_the_daemon_whatever_a_handler_does(tmp_path
 
 async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:
     """After a SIGKILL in the middle of its work, the next daemon handles what is left; no event is lost."""
-    everything = {f"f{number}" for number in range(400)}
+    everything = {f"f{number}" for number in range(200)}
     async with site(tmp_path) as (emulator, place):
         place.handler("await asyncio.sleep(0.02)\npathlib.Path('heard').open('a').write(event.key + '\\n')")
-        for number in range(300):
+        for number in range(150):
             emulator.emit(upload(number))
         async with place.daemon() as daemon:
             await daemon.said("handler.done", 40)
@@ -134,7 +132,7 @@ async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:
         before = len(place.heard())
         async with place.daemon() as daemon:
             await daemon.said("worker.ready")
-            for number in range(300, 400):
+            for number in range(150, 200):
                 emulator.emit(upload(number))
             while not everything <= {*place.heard()} | waiting(emulator):
                 await daemon.said("handler.done", daemon.count("handler.done") + 1)
@@ -143,7 +141,7 @@ async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:
             left = {entry["key"] for entry in await store.list(Filter(state="open", limit=400))}
 
         assert 0 == code
-        assert before < 300
+        assert before < 150
         assert everything == {*place.heard()} | waiting(emulator) | left
         assert emulator.audit.smallest_margin >= 25
 

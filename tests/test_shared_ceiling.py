@@ -30,11 +30,11 @@ async def call(folder: Path) -> int:
 async def test_a_command_and_a_daemon_draw_from_one_bucket(tmp_path: Path) -> None:
     """What `vodworker call` spends beside a daemon is missing there: the daemon waits for its return, and says so."""
     async with site(tmp_path) as (emulator, place):
-        place.set("[limits]\nDescribeVodInfo = 3")
+        place.set("[limits]\nDescribeVodInfo = 2")
         place.handler(CALLS_TWICE)
         async with place.daemon() as daemon:
             await daemon.said("worker.ready")
-            codes = [await call(tmp_path), await call(tmp_path)]
+            exit_code = await call(tmp_path)
             emulator.emit(upload(1))
             await daemon.said("call.waiting")
             waiting = daemon.last("call.waiting")
@@ -43,7 +43,7 @@ async def test_a_command_and_a_daemon_draw_from_one_bucket(tmp_path: Path) -> No
         async with open_sqlite(tmp_path / "vodworker.db") as store:
             (entry,) = await store.list(Filter())
 
-    assert ([0, 0], 3) == (codes, arrived)
+    assert (0, 2) == (exit_code, arrived)
     assert ("DescribeVodInfo", 1) == (waiting["action"], waiting["place"])
     assert 0 < waiting["expected"] <= 61
     assert (0, "ready", 0) == (code, entry["state"], entry["attempt"])

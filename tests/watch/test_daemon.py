@@ -204,7 +204,7 @@ async def test_settings_are_read_again(tmp_path: Path) -> None:
             code, _ = await daemon.stopped()
 
     reloaded = daemon.last("worker.reloaded")
-    assert ["account.secret_key", "handlers.options", "log.level"] == reloaded["changed"]
+    assert ["account.secret_key", "handlers.options.hear", "log.level"] == reloaded["changed"]
     assert ["pull.streams"] == reloaded["kept"]
     assert "red" == daemon.last("hear.heard")["colour"]
     assert "nonsense" in daemon.last("worker.unchanged")["problems"][0]

@@ -191,12 +191,15 @@ def test_nobody_dies(world: Any) -> None:
 LAST_OPERATION, LAST_CALL = 64, 16  # beyond the last step of the work itself; what comes then is idling
 
 
+SLICES = 5  # of the matrix; one of them is for every day
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, SLICES))])
 def test_a_death_at_any_operation(world: Any, part: int, after: bool) -> None:  # noqa: FBT001  # a parameter of the test
     """Whichever operation on the journal is the last of a process, the next process ends the work."""
-    for step in range(1 + part, LAST_OPERATION, 4):
+    for step in range(1 + part, LAST_OPERATION, SLICES):
         in_virtual_time(lifetimes)(world, dies_at=step, after=after)
 
 
@@ -220,7 +223,7 @@ def death(chance: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))])
 @in_virtual_time
 async def test_three_tasks_are_three(tmp_path: Path, part: int) -> None:
     """A handler that submits three tasks, and is killed at random again and again, has started three for each event."""
