@@ -6,6 +6,7 @@ above it can say otherwise, and a block that nobody checks fails:
     <!-- file: handlers/hello.py -->   the block is that file, and lies there when the document's console blocks run
     <!-- run by: .ci/run -->           its commands stand in that file of the repository, which is run elsewhere
     <!-- not run: why that is so -->   a picture, or what only a person can do
+    <!-- in sequence: … -->            once in a document: its blocks follow each other, in one folder and one shell
 
 Ports of this machine are others when a block runs: blocks, and whatever else runs here, are not in each other's way.
 
@@ -26,6 +27,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -59,6 +61,14 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.document}:{self.line}"
+
+
+class Spoken(NamedTuple):
+    """A command of a console block, the code that it ends with, and the output that is shown for it."""
+
+    command: str
+    code: int
+    shown: str
 
 
 def blocks(document: str, text: str) -> list[Block]:
@@ -134,18 +144,36 @@ def check_console(block: Block, folder: Path) -> None:
     """Each command ends as it says, with the output that is shown."""
     commands = spoken(block)
     assert commands, f"{block} has no command; each begins with `$ `"
+    hold(commands, folder, str(block))
+
+
+def hold(commands: list[Spoken], folder: Path, where: str) -> None:
+    """Let one shell run the commands, and compare."""
     mark = "~~~ ended with"
-    script = "".join(f'{{ {command}\n}} 2>&1; echo "{mark} $?"\n' for command, _, _ in commands)
+    script = "".join(f'{{ {it.command}\n}} 2>&1; echo "{mark} $?"\n' for it in commands)
     output = run(["bash", "-u", "-c", script], folder)
-    for (command, code, shown), (real, ended) in zip(
-        commands, re.findall(rf"(.*?){mark} (\d+)\n", output, re.DOTALL), strict=True
-    ):
-        assert code == int(ended), f"{block}: {command} ended with {ended}, not {code}:\n{real}"
-        assert like(shown, real), f"{block}: {command} does not say this:\n{shown}\nbut this:\n{real}"
+    for it, (real, ended) in zip(commands, re.findall(rf"(.*?){mark} (\d+)\n", output, re.DOTALL), strict=True):
+        assert it.code == int(ended), f"{where}: {it.command} ended with {ended}, not {it.code}:\n{real}"
+        assert like(it.shown, real), f"{where}: {it.command} does not say this:\n{it.shown}\nbut this:\n{real}"
 
 
-def spoken(block: Block) -> list[tuple[str, int, str]]:
-    """The commands of a console block, each with the code that it ends with and the output that is shown for it."""
+def follow(sequence: list[Block], folder: Path) -> None:
+    """Let one shell go through all blocks: a file is put down where it stands in the document, a command is run."""
+    commands: list[Spoken] = []
+    for number, block in enumerate(sequence):
+        match block.order:
+            case "not run":
+                examine(block, folder, [])
+            case "file":
+                (folder / f".{number}").write_text(block.text, encoding="utf-8")
+                commands.append(Spoken(f"mkdir -p $(dirname {block.told}) && cp .{number} {block.told}", 0, ""))
+            case _:
+                commands += spoken(block)
+    hold(commands, folder, sequence[0].document)
+
+
+def spoken(block: Block) -> list[Spoken]:
+    """The commands of a console block."""
     found: list[list[str]] = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
@@ -153,11 +181,13 @@ def spoken(block: Block) -> list[tuple[str, int, str]]:
         else:
             assert found, f"{block} begins with something that is no command; each begins with `$ `"
             found[-1].append(line)
-    commands: list[tuple[str, int, str]] = []
+    commands: list[Spoken] = []
     for lines in found:
         length = 1 + next(number for number, line in enumerate(lines) if not line.endswith("\\"))
         says = re.search(r"# exits with (\d+)$", lines[length - 1])
-        commands.append(("\n".join(lines[:length]), int(says[1]) if says else 0, "\n".join(lines[length:]).strip()))
+        commands.append(
+            Spoken("\n".join(lines[:length]), int(says[1]) if says else 0, "\n".join(lines[length:]).strip())
+        )
     return commands
 
 
@@ -264,13 +294,24 @@ FOUND = {
     for path in DOCUMENTS
     if path != TRANSLATION
 }
+SEQUENCES = {name for name in FOUND if "<!-- in sequence:" in (ROOT / name).read_text(encoding="utf-8")}
 
 
 @pytest.mark.timeout(2 * LONGEST_COMMANDS)
-@pytest.mark.parametrize("block", [block for found in FOUND.values() for block in found], ids=str)
+@pytest.mark.parametrize(
+    "block", [block for name, found in FOUND.items() if name not in SEQUENCES for block in found], ids=str
+)
 def test_block_holds(block: Block, tmp_path: Path) -> None:
     """What a document shows is true: code runs, settings are accepted, commands do what is shown."""
     examine(block, tmp_path, FOUND[block.document])
+
+
+@pytest.mark.timeout(2 * LONGEST_COMMANDS)
+@pytest.mark.parametrize("name", sorted(SEQUENCES))
+def test_sequence_holds(name: str, tmp_path: Path) -> None:
+    """Whoever does all that a document says, one step after the other, sees what it shows."""
+    ports = {port: free_port() for it in FOUND[name] for port in PORT.findall(it.text)}
+    follow([replace(it, text=elsewhere(it.text, ports)) for it in FOUND[name]], tmp_path)
 
 
 def test_both_languages_say_the_same() -> None:
@@ -417,3 +458,39 @@ def test_bad_block_fails(text: str, problem: str, tmp_path: Path) -> None:
 
     with pytest.raises((AssertionError, ValueError, ConfigError), match=re.escape(problem)):
         examine(block, tmp_path, [])
+
+
+def test_sequence_goes_on(tmp_path: Path) -> None:
+    """The blocks of a sequence see what those before them did: a file as it was then, a job, a variable."""
+    text = """
+```console
+$ x=1; sleep 60 &
+```
+
+<!-- file: some/file -->
+```text
+one
+```
+
+```console
+$ cat some/file; echo $x
+one
+1
+```
+
+<!-- file: some/file -->
+```text
+two
+```
+
+```console
+$ cat some/file
+two
+$ kill %1
+```
+"""
+
+    follow(blocks("sample.md", text), tmp_path)
+
+    with pytest.raises(AssertionError, match="cat some/file does not say this"):
+        follow(blocks("sample.md", text.replace("two\n$", "one\n$")), tmp_path)
