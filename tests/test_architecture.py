@@ -50,6 +50,7 @@ HOUSE = (
     Room("printed", EDGES, "log"),
     Room("handler", DOOR, "door"),
     Room("options", DOOR, "door"),
+    Room("otel", DOOR, "door"),
     Room("resources", DOOR, "door"),
     Room("router", DOOR, "door"),
     Room("shape", DOOR, "door"),
@@ -93,6 +94,7 @@ IMPURE = (  # what bedrock and words may not touch: clocks, chance, I/O and the 
 KEPT = {  # a library that only these rooms may know
     "asyncio_throttle": {"cloud"},
     "click": {"cli", "__main__"},
+    "opentelemetry": {"otel"},
     "prometheus_client": {"watch"},
     "psycopg": {"journal"},
     "qcloud_cos": {"cloud"},

@@ -54,6 +54,7 @@ def test_defaults_are_as_documented() -> None:
         "handlers": {
             "directories": (Path("handlers"),),
             "enabled": None,
+            "middleware": (),
             "concurrency": 16,
             "attempts": 8,
             "timeout": 300.0,

@@ -677,7 +677,7 @@ def test_handlers_can_be_chosen(tmp_path: Path) -> None:
     """Of all handlers, the enabled ones count; an empty list enables none."""
     folder(tmp_path, a=GOOD.format(name="one"), b=GOOD.format(name="two"))
 
-    assert ["two"] == list(Router.load([tmp_path], enabled=["two"], named=["one"]).routes)
+    assert ["two"] == list(Router.load([tmp_path], enabled=["two"], options={"one": {}}).routes)
     assert [] == list(Router.load([tmp_path], enabled=[]).routes)
 
 
@@ -747,8 +747,21 @@ def test_line_is_told_for_a_relative_directory(tmp_path: Path, monkeypatch: pyte
     assert (f"{directory}/a.py: line 2: ZeroDivisionError: division by zero",) == problems_of(Path(directory))
 
 
+OPTIONED = """
+from pydantic import BaseModel
+from vodworker import on
+from vodworker.events import Event
+
+class Options(BaseModel):
+    colour: str = "red"
+
+@on(Event, options=Options)
+async def choosy(event, ctx): ...
+"""
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    """Directories, imports, signatures and doubles: one report has them all."""
+    """Directories, imports, signatures, doubles and options: one report has them all."""
     absent = tmp_path / "absent"
     here = folder(
         tmp_path / "here",
@@ -756,15 +769,17 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         b=GOOD.format(name="same"),
         c=GOOD.format(name="same"),
         d="from vodworker import on\nfrom vodworker.events import Event\n@on(Event)\ndef short(event): ...\n",
+        e=OPTIONED,
     )
 
-    problems = problems_of(absent, here)
+    problems = problems_of(absent, here, options={"choosy": {"colours": 1}})
 
     assert (
         f"{absent} is not a directory; handlers.directories names folders with handler files",
         f"{here / 'a.py'}: line 1: ModuleNotFoundError: No module named 'nowhere'",
         f"handler short at {here / 'd.py'}:3 takes (event); let it take (event, ctx)",
         f"handler same is defined twice, at {here / 'b.py'}:6 and at {here / 'c.py'}:6; rename one",
+        "handlers.options.choosy.colours is not an option; did you mean colour?",
     ) == problems
 
 
@@ -775,7 +790,7 @@ def test_unknown_names_are_told_with_the_nearest(tmp_path: Path) -> None:
     assert (
         "process_uplaod is not a handler; did you mean process_upload?",
         "mailer is not a handler; there are process_upload, webhook",
-    ) == problems_of(tmp_path, enabled=["process_uplaod", "webhook"], named=["mailer", "process_uplaod"])
+    ) == problems_of(tmp_path, enabled=["process_uplaod", "webhook"], options={"mailer": {}, "process_uplaod": {}})
     assert ("webhook is not a handler; there are none",) == problems_of(enabled=["webhook"])
 
 

@@ -4,7 +4,7 @@ What a handler needs is here; the actions are in `vodworker.api`, the events in 
 codes in `vodworker.codes`.
 """
 
-from vodworker.handler import Context, on
+from vodworker.handler import Context, Run, on
 from vodworker.outcome import Done, Outcome, Reject, Retry
 
-__all__ = ["Context", "Done", "Outcome", "Reject", "Retry", "on"]
+__all__ = ["Context", "Done", "Outcome", "Reject", "Retry", "Run", "on"]

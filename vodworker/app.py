@@ -21,7 +21,7 @@ from vodworker.config import Settings
 from vodworker.errors import ConfigError
 from vodworker.journal.port import Store
 from vodworker.journal.sqlite import open_sqlite
-from vodworker.log import log
+from vodworker.log import heard, log
 from vodworker.reload import Live
 from vodworker.resources import opened
 from vodworker.router import Router
@@ -118,9 +118,9 @@ def shipped_handlers() -> Path:
 def load_handlers(settings: Settings) -> Router:
     """The handlers that the settings ask for; `ConfigError` with every problem."""
     handlers = settings.handlers
-    router = Router.load(handlers.directories, enabled=handlers.enabled, named=handlers.options)
-    router.options(handlers.options)
-    return router
+    return Router.load(
+        handlers.directories, enabled=handlers.enabled, options=handlers.options, middleware=handlers.middleware
+    )
 
 
 def ready(settings: Settings) -> Router:
@@ -178,6 +178,9 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
                 raise
             log.info("worker.stopped", open=None, took=round(asyncio.get_running_loop().time() - started, 1))
             return
+        for middleware in router.middleware:
+            if hear := getattr(middleware, "hear", None):  # one that is an ear, too: it must not raise and not log
+                stack.enter_context(heard(hear))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         log.info(
             "worker.started",

@@ -5,7 +5,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, cast, overload
@@ -57,7 +57,7 @@ class Context(Generic[O_co, R_co]):
 
     vod: the service; what it submits is recorded, and a later run gets the recorded reply.
     log: a logger on which event, key, handler and attempt are bound.
-    attempt: the number of this run, from 1.
+    handler: the handler's name. attempt: the number of this run, from 1.
     options: the handler's own settings: an object of the model that `@on` declares, else a mapping.
     resources: what the handler's resources gave when they were opened; None where it declares none.
     deadline: the time limit of this run; `deadline.left` in seconds.
@@ -66,6 +66,7 @@ class Context(Generic[O_co, R_co]):
 
     vod: Caller
     log: FilteringBoundLogger
+    handler: str
     event_id: int
     attempt: int
     options: O_co
@@ -83,6 +84,10 @@ class Context(Generic[O_co, R_co]):
         if self.loop is None:
             return asyncio.run(call)
         return asyncio.run_coroutine_threadsafe(call, self.loop).result()
+
+
+Run: TypeAlias = Callable[[Event, Context[Any, Any]], Awaitable[Outcome]]
+Middleware: TypeAlias = Callable[[Event, Context[Any, Any], Run], Awaitable[Outcome]]  # does what it will around a run
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,20 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from vodworker.cloud.ledger import Deadline
 from vodworker.config import nearest
 from vodworker.door import plugin_door
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS, Event, Unknown
-from vodworker.handler import MARK, MARKED, Context, Marked
+from vodworker.handler import MARK, MARKED, Context, Marked, Middleware, Run
 from vodworker.options import NO_OPTIONS, read_options
-from vodworker.outcome import Reject
+from vodworker.outcome import Outcome, Reject, describe
 from vodworker.plugins import in_directories, in_packages
 from vodworker.shape import misshapen
 from vodworker.threads import in_thread
@@ -29,12 +30,13 @@ from vodworker.threads import in_thread
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and what `@on` says of it. where: file and line of its definition."""
+    """A handler and what `@on` says of it. where: file and line of its definition; around: the outermost first."""
 
     name: str
     marked: Marked
     handler: Callable[[Any, Any], Any]
     where: str
+    around: tuple[Middleware, ...] = ()
 
     @classmethod
     def of(cls, handler: Callable[[Any, Any], Any]) -> "Route":
@@ -60,21 +62,31 @@ class Route:
         outcome: object = None
         with plugin_door(our_end()) as failure:
             async with ctx.deadline:
-                outcome = await self._outcome(event, ctx)
+                run = self._outcome
+                for middleware in reversed(self.around):
+                    run = functools.partial(within, middleware, run)
+                outcome = await run(event, ctx)
         return outcome if failure.error is None else uncovered(failure.error)
 
-    async def _outcome(self, event: Event, ctx: Context[Any, Any]) -> object:
+    async def _outcome(self, event: Event, ctx: Context[Any, Any]) -> Any:
         if inspect.iscoroutinefunction(self.handler):
             return await self.handler(event, ctx)
         outcome = await in_thread(functools.partial(self.handler, event, ctx))
         return await outcome if inspect.isawaitable(outcome) else outcome  # of a plain decorator around a coroutine
 
 
+async def within(middleware: Middleware, run: Run, event: Event, ctx: Context[Any, Any]) -> Outcome:
+    """One run inside a middleware."""
+    return await middleware(event, ctx, run)
+
+
 class Router:
     """All handlers, by name; says who hears an event without running anything."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self.routes: Mapping[str, Route] = MappingProxyType({route.name: route for route in routes})
+    def __init__(self, routes: Iterable[Route], middleware: Sequence[Middleware] = ()) -> None:
+        self.middleware = tuple(middleware)
+        around = {route.name: replace(route, around=self.middleware) for route in routes}
+        self.routes: Mapping[str, Route] = MappingProxyType(around)
         self._heard = {name: self._hearing(kind) for name, kind in EVENTS.items()}
         self._unknown = self._hearing(Unknown)
 
@@ -100,7 +112,7 @@ class Router:
         return tuple(name for name, route in self.routes.items() if issubclass(kind, route.hears))
 
     @classmethod
-    def of(cls, *handlers: Callable[[Any, Any], Any] | ModuleType) -> "Router":
+    def of(cls, *handlers: Callable[[Any, Any], Any] | ModuleType, middleware: Sequence[Middleware] = ()) -> "Router":
         """A router of functions that `@on` has marked, and of modules that hold such functions."""
         found: list[Route] = []
         problems: list[str] = []
@@ -108,17 +120,22 @@ class Router:
             found += marked(handler, problems) if isinstance(handler, ModuleType) else [Route.of(handler)]
         if problems := [*problems, *wrong(found)]:
             raise ConfigError(problems)
-        return cls(found)
+        return cls(found, middleware)
 
     @classmethod
     def load(
-        cls, directories: Sequence[Path], *, enabled: Sequence[str] | None = None, named: Iterable[str] = ()
+        cls,
+        directories: Sequence[Path],
+        *,
+        enabled: Sequence[str] | None = None,
+        options: Mapping[str, Mapping[str, Any]] = NO_OPTIONS,
+        middleware: Sequence[str] = (),
     ) -> "Router":
         """A router of all handlers in these directories and behind the entry-point group; None enabled means all.
 
-        named: handlers that the settings speak of; each must exist. Raises `ConfigError` with every problem: a missing
-        directory, a file that does not import (file, line, cause) or holds no handler, one that cannot work, two of one
-        name, an unknown name.
+        options: what the settings give to handlers, each of which must exist. middleware: as `module:function`. Raises
+        `ConfigError` with every problem: a missing directory, a file that does not import (file, line, cause) or holds
+        no handler, one that cannot work, two of one name, wrong options, an unknown name.
         """
         problems: list[str] = []
         routes: list[Route] = []
@@ -132,15 +149,43 @@ class Router:
             elif not found:
                 problems.append(f"{source.name}: no handler is in it; put @on(…) above the function")
         problems += wrong(routes)
+        around = [it for name in middleware if (it := surrounding(name, problems))]
         known = {route.name for route in routes}
         if not problems:  # else a name that is missing may be in the file that did not import
-            for name in [it for it in dict.fromkeys([*(enabled or ()), *named]) if it not in known]:
+            for name in [it for it in dict.fromkeys([*(enabled or ()), *options]) if it not in known]:
                 near = nearest(name, known)
                 remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
                 problems.append(f"{name} is not a handler; {remedy}")
+        router = cls((route for route in routes if enabled is None or route.name in enabled), around)
+        try:
+            router.options(options)
+        except ConfigError as error:
+            problems += error.problems
         if problems:
             raise ConfigError(problems)
-        return cls(route for route in routes if enabled is None or route.name in enabled)
+        return router
+
+
+def surrounding(name: str, problems: list[str]) -> Middleware | None:
+    """The middleware of this name, from the modules that are installed or lie beside handlers."""
+    it = f"handlers.middleware: {name}"
+    module, _, function = name.partition(":")
+    found: Any = None
+    with plugin_door() as failure:
+        found = functools.reduce(getattr, function.split("."), import_module(module)) if function else None
+    call = found if inspect.isfunction(found) else getattr(found, "__call__", None)  # noqa: B004  # it is looked into
+    if failure.error is not None:
+        problems.append(f"{it} cannot be loaded: {describe(failure.error)}")
+    elif not function:
+        problems.append(f"{it} is no function; name it as module:function")
+    elif not inspect.iscoroutinefunction(call):
+        problems.append(f"{it} is no `async def`; let it be async def {function}(event, ctx, run)")
+    else:
+        with suppress(TypeError):
+            inspect.signature(found).bind("event", "ctx", "run")
+            return cast("Middleware", found)  # what was just looked at
+        problems.append(f"{it} takes {inspect.signature(found)}; let it take (event, ctx, run)")
+    return None
 
 
 def marked(module: ModuleType, problems: list[str]) -> list[Route]:

@@ -154,6 +154,8 @@ class Handlers(Section):
     """Where handler files are."""
     enabled: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
     """The names of those that run; without it, all."""
+    middleware: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """What is done around each run: functions as `module:function`, the first is the outermost."""
     concurrency: Count = 16
     """Runs at once of each handler."""
     attempts: Count = 8

@@ -25,6 +25,7 @@ def context(
     *,
     options: Options = cast("Any", NO_OPTIONS),  # noqa: B008  # what a handler without options has
     resources: Resources = cast("Any", None),  # noqa: B008  # what a handler without resources has
+    handler: str = "handler",
     attempt: int = 1,
     event_id: int = 1,
     limit: float = 300.0,
@@ -48,6 +49,7 @@ def context(
         log=structlog.wrap_logger(
             None, processors=[note], wrapper_class=structlog.make_filtering_bound_logger("debug")
         ),
+        handler=handler,
         event_id=event_id,
         attempt=attempt,
         options=options,
@@ -94,7 +96,9 @@ class Run:
 
     async def begun(self) -> "Run":
         """Run the handler. Raises what it raises, and `TypeError` when it returns what is no outcome."""
-        outcome = await self._route.run(self._event, context(self.vod, told=self.told, **self._facts))
+        outcome = await self._route.run(
+            self._event, context(self.vod, handler=self._route.name, told=self.told, **self._facts)
+        )
         if isinstance(outcome, BaseException):
             raise outcome
         if not isinstance(outcome, Done | Retry | Reject | None):

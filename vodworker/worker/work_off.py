@@ -179,6 +179,7 @@ class WorkOff:
         return Context(
             vod=ledger,
             log=log,
+            handler=entry.handler,
             event_id=entry.event_id,
             attempt=entry.attempt,
             options=self._rules.options.get(entry.handler, NOTHING),
