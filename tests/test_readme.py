@@ -32,6 +32,7 @@ from typing import NamedTuple
 import pytest
 
 from vodworker.api import ACTIONS
+from vodworker.cli import COMMANDS
 from vodworker.config import load
 from vodworker.errors import ConfigError
 from vodworker.events import EVENTS
@@ -323,6 +324,13 @@ def test_both_languages_say_the_same() -> None:
     ]
     for names in (r"^ *```.*", r"(?<!`)`([^`]+)`(?!`)", r"\]\(docs/([^)]*)\)", r"^#+ ", r"^\| "):
         assert sorted(re.findall(names, english, re.MULTILINE)) == sorted(re.findall(names, chinese, re.MULTILINE))
+
+
+def test_readme_names_every_command() -> None:
+    """Whoever looks for a command finds it in the README."""
+    named = re.findall(r"^\| `vodworker (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(COMMANDS) == sorted(named)
 
 
 def test_events_in_the_readme_are_real() -> None:
