@@ -71,6 +71,17 @@ async def test_wait_may_outlast_the_run() -> None:
 
 
 @in_virtual_time
+async def test_wait_may_begin_after_the_run() -> None:
+    """What a run left behind may come to its wait when the run is over; it will send nothing, and does no harm."""
+    async with Deadline(10) as deadline:
+        pass
+    deadline.pause()
+    deadline.resume()
+
+    assert deadline.over
+
+
+@in_virtual_time
 async def test_a_stop_ends_a_long_wait_at_once() -> None:
     """When the daemon stops, a run that has waited for more than a moment is cancelled then and there."""
 
