@@ -96,7 +96,7 @@ async def endless(_options: Any) -> AsyncGenerator[None]:
     [
         (empty, "ConnectionRefusedError: no water"),
         (endless, "they took more than 300 s"),
-        (lambda _: 1, "TypeError: 'builtins.int' object does not support the asynchronous context manager protocol"),
+        (dict, "TypeError: 'builtins.dict' object does not support the asynchronous context manager protocol"),
     ],
 )
 def test_resources_that_cannot_be_opened_stop_the_start(resources: Any, why: str, life: list[str]) -> None:

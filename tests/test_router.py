@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
@@ -798,12 +799,13 @@ def test_unknown_names_are_told_with_the_nearest(tmp_path: Path) -> None:
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Installs a package: its files, and what its entry points name."""
 
-    def install(entry: str, **files: str) -> None:
+    def install(entry: str, *, requires: str = "", **files: str) -> None:
         site = tmp_path / "site"
         folder(site / "acme_vod", **{"__init__": "", **files})
         about = site / "acme_vod-1.0.dist-info"
         about.mkdir()
-        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-vod\nVersion: 1.0\n", encoding="utf-8")
+        facts = f"Metadata-Version: 2.1\nName: acme-vod\nVersion: 1.0\n{requires}"
+        (about / "METADATA").write_text(facts, encoding="utf-8")
         (about / "entry_points.txt").write_text(f"[{GROUP}]\nacme = {entry}\n", encoding="utf-8")
         monkeypatch.syspath_prepend(site)
 
@@ -818,6 +820,30 @@ def test_packages_are_loaded(tmp_path: Path, package: Callable[..., None]) -> No
     here = folder(tmp_path / "here", a=GOOD.format(name="own"))
 
     assert ["own", "packaged"] == list(Router.load([here]).routes)
+
+
+@pytest.mark.parametrize(
+    "requires,unmet",
+    [
+        ("vodworker>=0.1", ""),
+        ("vodworker", ""),
+        ("aiohttp>=999", ""),
+        ("vodworker>=999; extra == 'more'", ""),
+        ("no requirement at all", ""),
+        ("vodworker[upload]<0.1", "vodworker[upload]<0.1"),
+        ("vodworker>=999", "vodworker>=999"),
+    ],
+)
+def test_package_says_which_vodworker_it_needs(package: Callable[..., None], requires: str, unmet: str) -> None:
+    """A package that requires another version is not imported, and refused with both versions."""
+    text = "1 / 0" if unmet else GOOD.format(name="packaged")
+    package("acme_vod.upload", upload=text, requires=f"Requires-Dist: {requires}\n")
+
+    if unmet:
+        told = f"acme-vod 1.0 needs {unmet}, this is {version('vodworker')}; upgrade one of them"
+        assert (f"acme_vod.upload (entry point acme): {told}",) == problems_of()
+    else:
+        assert ["packaged"] == list(Router.load([]).routes)
 
 
 def test_package_may_gather_its_modules(package: Callable[..., None]) -> None:

@@ -6,10 +6,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from vodworker.outcome import describe
 
@@ -72,10 +74,30 @@ def in_directories(directories: Sequence[Path], problems: list[str]) -> Iterator
                 yield Source(str(path), module, functools.partial(import_file, path.resolve(), module), path.resolve())
 
 
-def in_packages() -> Iterator[Source]:
-    """Every module that an installed package offers as handlers."""
+def in_packages(problems: list[str]) -> Iterator[Source]:
+    """Every module that an installed package offers as handlers, where the package can do with this vodworker."""
     for entry in entry_points(group=GROUP):
+        if unmet := needs(entry):
+            problems.append(unmet)
+            continue
         yield Source(f"{entry.value} (entry point {entry.name})", entry.module, functools.partial(import_entry, entry))
+
+
+def needs(entry: EntryPoint) -> str:
+    """What the package requires of vodworker and does not find: installers look only when they install."""
+    ours = version("vodworker")
+    for text in (entry.dist.requires if entry.dist else None) or ():
+        try:
+            required = Requirement(text)
+        except InvalidRequirement:  # an installer has let it pass
+            continue
+        counts = required.marker is None or required.marker.evaluate({"extra": ""})
+        if counts and required.name == "vodworker" and not required.specifier.contains(ours, prereleases=True):
+            it = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+            return (
+                f"{entry.value} (entry point {entry.name}): {it} needs {required}, this is {ours}; upgrade one of them"
+            )
+    return ""
 
 
 def import_file(path: Path, name: str) -> ModuleType:

@@ -139,7 +139,7 @@ class Router:
         """
         problems: list[str] = []
         routes: list[Route] = []
-        for source in [*in_directories(directories, problems), *in_packages()]:
+        for source in [*in_directories(directories, problems), *in_packages(problems)]:
             found: list[Route] = []
             with plugin_door() as failure:
                 found = marked(source.load(), problems)
