@@ -140,18 +140,20 @@ class TakeIn:
     async def _confirm_batch(self, batch: Sequence[Handle]) -> None:
         """Confirm these handles, trying again while they live; a batch that is refused is taken apart."""
         clock = asyncio.get_running_loop().time
+        now = clock()
         failures = 0
-        while batch := living(batch, clock()):
+        while batch := living(batch, now):
+            first = min(handle.expires for handle in batch)
             try:
                 async with (
-                    asyncio.timeout_at(min(handle.expires for handle in batch)) as line,
+                    asyncio.timeout_at(first) as line,
                     self._queue.confirming() as confirm,
                 ):
                     line.reschedule(None)  # it is the call's own time that counts from here on
                     await self._send(batch, confirm)
                     return
             except TimeoutError:
-                continue  # one died in line
+                now = first  # it died in line, though the clock may not say so yet: a timer can be early
             except CallError as error:
                 code = error.code if isinstance(error, Refused) else None
                 if code == REFUSED_HANDLE and len(batch) > 1:
@@ -168,6 +170,7 @@ class TakeIn:
                     return
                 log.warning("confirm.failed", **facts, margin=round(left, 1), after=round(after, 1))
                 await asyncio.sleep(after)
+                now = clock()
 
     async def _send(self, batch: Sequence[Handle], confirm: Confirm) -> None:
         """One try. The journal learns of it before it is sent, because from then on it may have been accepted.
