@@ -54,6 +54,44 @@ class Noted:
         return noted
 
 
+class Death(BaseException):
+    """What SIGKILL is to a process: nothing of it comes after."""
+
+
+class Mortal:
+    """A store of a process that dies at its k-th operation, before or after it; then it does nothing any more.
+
+    dies_in: it dies at the first operation of this name.
+    """
+
+    def __init__(self, store: Store, *, dies_at: int, after: bool, dies_in: str = "") -> None:
+        self._store = store
+        self._dies_at = dies_at
+        self._dies_in = dies_in
+        self._after = after
+        self.operations = 0
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The store's verb, counted."""
+        verb = getattr(self._store, name)
+
+        async def counted(*args: Any, **kwargs: Any) -> Any:
+            if self.dead:
+                raise Death
+            self.operations += 1
+            if self.operations != self._dies_at and name != self._dies_in:
+                answer = await verb(*args, **kwargs)
+            else:
+                answer = await verb(*args, **kwargs) if self._after else None
+                self.dead = True
+            if self.dead:
+                raise Death
+            return answer
+
+        return counted
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Worlds:
     """Make worlds to enter, each with an emulator of these settings."""

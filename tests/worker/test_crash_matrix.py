@@ -15,6 +15,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from tests.worker.conftest import Mortal
 from vodworker.api import ProcessFile, Transcode
 from vodworker.cloud.account import Account
 from vodworker.cloud.client import Vod
@@ -32,40 +33,6 @@ from vodworker.worker import Rules, Worker
 
 FILES = 2
 TEMPLATES = (210, 220)
-
-
-class Death(BaseException):
-    """What SIGKILL is to a process: nothing of it comes after."""
-
-
-class Mortal:
-    """A store of a process that dies at its k-th operation, before or after it; then it does nothing any more."""
-
-    def __init__(self, store: Store, *, dies_at: int, after: bool) -> None:
-        self._store = store
-        self._dies_at = dies_at
-        self._after = after
-        self.operations = 0
-        self.dead = False
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """The store's verb, counted."""
-        verb = getattr(self._store, name)
-
-        async def counted(*args: Any, **kwargs: Any) -> Any:
-            if self.dead:
-                raise Death
-            self.operations += 1
-            if self.operations != self._dies_at:
-                answer = await verb(*args, **kwargs)
-            else:
-                answer = await verb(*args, **kwargs) if self._after else None
-                self.dead = True
-            if self.dead:
-                raise Death
-            return answer
-
-        return counted
 
 
 class Run:
