@@ -34,8 +34,9 @@ def sh(command: str | Sequence[str | Path], **environ: str) -> str:
 
 
 def test_script_installs(tmp_path: Path) -> None:
-    """The script makes an installation that works, and run again leaves settings and handlers as they are."""
-    sh([ROOT / "deploy" / "install"], DESTDIR=str(tmp_path), PYTHON=sys.executable)
+    """The script makes an installation that works and all may read; run again, it leaves settings as they are."""
+    sh(f"umask 077; exec {ROOT}/deploy/install", DESTDIR=str(tmp_path), PYTHON=sys.executable)
+    hidden = [it for it in (tmp_path / "opt").rglob("*") if it.exists() and not it.stat().st_mode & stat.S_IROTH]
     settings = tmp_path / "etc" / "vodworker" / "vodworker.toml"
     settings.write_text(
         '[account]\nsecret_id = "test-secret-id"\nsecret_key = "test-secret-key"\n'
@@ -46,6 +47,7 @@ def test_script_installs(tmp_path: Path) -> None:
     report = sh([tmp_path / "opt" / "vodworker" / "bin" / "vodworker", "check", "--config", settings])
 
     assert ["ok"] * 4 == [line.split()[0] for line in report.splitlines()]
+    assert [] == hidden
     assert "process_upload" in report
     assert "webhook" not in report
     units = {path.name for path in (tmp_path / "etc" / "systemd" / "system").iterdir()}
@@ -64,7 +66,6 @@ class Stage:
         self.entry: list[str] = []
         self._stages = stages
         self._folder = Path("/")
-        sh([sys.executable, "-m", "venv", root / "base"])  # in the place of the Python that the image begins with
 
     def inside(self, text: str) -> str:
         """The same with this stage's own places where they are."""
@@ -84,6 +85,9 @@ class Stage:
             case "RUN" if "apt-get" not in rest:  # the packages of another system's root are not ours to install
                 if os.geteuid() != 0:
                     rest = re.sub(r"--(owner|group)=\d+ ", "", rest)
+                rest = rest.replace("--no-cache-dir ", "")  # what one stage or test has fetched, the next need not
+                if "python" in rest and not (self.root / "base").exists():
+                    sh([sys.executable, "-m", "venv", self.root / "base"])  # the Python that the image begins with
                 sh(f"cd {self._place(self._folder)} && {self.inside(rest)}", PATH=self._path(), **self.environ)
             case "ENTRYPOINT" | "CMD":
                 self.entry += re.findall(r'"([^"]*)"', rest)
