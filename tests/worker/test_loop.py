@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from vodworker.api import ConcatVideo, GetTaskInfo, SourceFile
+from vodworker.api import ConcatVideo, GetTaskInfo, GetTaskList, SourceFile
 from vodworker.cloud.queue import HANDLE_LIFE
 from vodworker.errors import JournalError
 from vodworker.events import Event, NewFileUpload, TaskEvent, Unknown
@@ -617,3 +617,28 @@ async def test_a_journal_that_breaks_in_a_call_is_a_crash(world: Any) -> None:
 
         assert caught.group_contains(JournalError, match="calls")
         assert {"running": 1} == await states(it)()
+
+
+@in_virtual_time
+async def test_an_operator_sees_what_a_run_waits_for(world: Any) -> None:
+    """While all tokens of an action are out, `show` tells for which one the run waits; when it goes on, no more."""
+    seen: list[str] = []
+
+    @on(NewFileUpload)
+    async def ask_twice(event: NewFileUpload, ctx: Context) -> None:
+        await ctx.vod.call(GetTaskList(status="FINISH"))
+        await ctx.vod.call(GetTaskList(status="FINISH"))
+        await asyncio.sleep(30)
+
+    async with world() as it:
+        it.upload("a")
+        async with it.worker(ask_twice, limits={"GetTaskList": 1}), it.journal() as store:
+            for seconds in (11, 60):
+                await asyncio.sleep(seconds)
+                shown = await store.show(1)
+                assert shown
+                seen.append(shown["entries"][0]["why"])
+
+    assert "waiting for a token of GetTaskList for " in seen[0]
+    assert "waiting" not in seen[1]
+    assert ["running", "running"] == [why.partition(" ")[0] for why in seen]

@@ -37,6 +37,10 @@ class Turn(Protocol):
         """It waits for a token from here on; whatever was sent of it before had no effect."""
         ...
 
+    async def lingers(self) -> None:
+        """It has waited for longer than a moment."""
+        ...
+
     async def goes(self) -> None:
         """It has its token; the request leaves when this returns."""
         ...
@@ -139,7 +143,7 @@ class Vod:
             await turn.waits()
         clock = asyncio.get_running_loop().time
         asked = clock()
-        async with self._limiter.token(action):
+        async with self._limiter.token(action, lingers=turn.lingers if turn else None):
             waited = round(clock() - asked, 3)
             if turn:
                 await turn.goes()

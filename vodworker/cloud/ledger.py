@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -147,12 +147,19 @@ class Note:
 
 
 class Standstill:
-    """A call's turn: the time limit stands still while it waits; its note is there while it may be under way."""
+    """A call's turn: the time limit stands still while it waits; its note is there while it may be under way.
 
-    def __init__(self, action: str, deadline: Deadline, note: Note | None) -> None:
+    tell: writes down for the operator that the run waits for this action, or None: not any more.
+    """
+
+    def __init__(
+        self, action: str, deadline: Deadline, note: Note | None, tell: Callable[[str | None], Awaitable[None]]
+    ) -> None:
         self._action = action
         self._deadline = deadline
         self._note = note
+        self._tell = tell
+        self._told = False
         self._waiting = False
         self._going = False
 
@@ -165,9 +172,17 @@ class Standstill:
         if sent and self._note:
             await self._note.withdraw()
 
+    async def lingers(self) -> None:
+        """Have it seen why nothing happens."""
+        self._told = True
+        await self._tell(self._action)
+
     async def goes(self) -> None:
         """Let the clock go on, and write the note."""
         self.over()
+        if self._told:
+            self._told = False
+            await self._tell(None)
         if self._deadline.over:
             raise CallError(self._action, RUN_OVER)
         self._going = True
@@ -342,7 +357,10 @@ class Ledger:
         return pages(self.call, action)
 
     async def _send(self, action: Action[R], note: Note | None) -> R:
-        turn = Standstill(type(action).__name__, self._deadline, note)
+        async def tell(waits_for: str | None) -> None:
+            await self._calls.wait(self._held(), action=waits_for)
+
+        turn = Standstill(type(action).__name__, self._deadline, note, tell)
         try:
             return await self._vod.call(action, turn=turn)
         finally:

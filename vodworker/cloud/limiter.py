@@ -16,11 +16,11 @@ process alone never goes over a ceiling.
 import asyncio
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import structlog
 
@@ -33,6 +33,8 @@ DRIFT = 0.06  # its clock and ours may each be wrong by 500 ppm, which is as muc
 WINDOW = MINUTE + DRIFT
 START = 5.0  # a token is used for a call that starts sooner than this after it was taken, or not at all
 PATIENCE = 1.0  # a wait longer than this is worth a line in the log
+
+Lingers: TypeAlias = Callable[[], Awaitable[None]]  # is called once when a wait is worth a line
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -96,8 +98,8 @@ class Limiter:
         return bucket
 
     @asynccontextmanager
-    async def token(self, action: str) -> AsyncGenerator[None]:
-        """Wait for a token of the action and spend it on the call inside the block.
+    async def token(self, action: str, *, lingers: Lingers | None = None) -> AsyncGenerator[None]:
+        """Wait for a token of the action and spend it on the call inside the block; `lingers`: the wait is long.
 
         A `Throttled` that leaves the block means that someone else spends the allowance too, or that it was lowered:
         the bucket closes for a while. Any other answer of the service opens it again.
@@ -107,7 +109,7 @@ class Limiter:
             for bucket in self._buckets.values():
                 bucket.look()
         self._slept = slept
-        async with self._bucket(action).token():
+        async with self._bucket(action).token(lingers):
             yield
 
     def waiting(self) -> Mapping[str, int]:
@@ -143,9 +145,9 @@ class Bucket:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def token(self) -> AsyncGenerator[None]:
+    async def token(self, lingers: Lingers | None) -> AsyncGenerator[None]:
         """Wait in line for a token, and spend it on the call inside the block."""
-        token = await self._served()
+        token = await self._served(lingers)
         since = self._gate.closings
         answered = False
         try:
@@ -158,7 +160,7 @@ class Bucket:
         finally:
             self._end(token, answered=answered)
 
-    async def _served(self) -> Token:
+    async def _served(self, lingers: Lingers | None) -> Token:
         """Wait in line; who gives up is out of it at once."""
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -170,6 +172,8 @@ class Bucket:
             if not done:
                 place = self._waiting.index(waiter) + 1
                 log.info("call.waiting", action=self._action, place=place, expected=self._expected(place))
+                if lingers:
+                    await lingers()
                 await asyncio.wait((waiter,))
             served = True
         finally:
