@@ -29,10 +29,10 @@ def plants(cheap: Costs, dear: Costs) -> Iterator[tuple[str, Plant]]:
         yield f"{replicas} × handlers of a second", Plant(cheap, replicas=replicas, handler=1.0)
     for replicas in (1, 3):
         yield f"{replicas} × a task for each event", Plant(dear, replicas=replicas, tasks=True)
-    for accounts in (4, 8):
+    for accounts in (2, 5):
         yield f"{accounts} sub-applications, 1 core", Plant(cheap, accounts=accounts, cores=1)
-    for arriving in (0.1, 1.0):
-        yield f"1,000 accounts, {arriving} events/s each", Plant(cheap, accounts=1000, arriving=arriving)
+    for accounts in (100, 200, 300):
+        yield f"{accounts} accounts of an event in 10 s, 1 core", Plant(cheap, accounts=accounts, cores=1, arriving=0.1)
 
 
 def read(measured: dict[str, Any], handler: str) -> Costs:
