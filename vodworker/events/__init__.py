@@ -6,9 +6,11 @@ sent what cannot be read; unknown fields are in `model_extra`, everything is in 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from pydantic import Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 
 from vodworker.media import (
     FINISH,
@@ -25,7 +27,7 @@ from vodworker.media import (
     UnknownTask,
     is_state,
 )
-from vodworker.wire import dumps, loads
+from vodworker.wire import camel, dumps, loads
 
 VERSION = "4.0"  # of the envelope, in every event of the manual; some pages print the number 4
 
@@ -40,10 +42,29 @@ class Envelope:
     raw: bytes
 
 
+@cache
+def names_of(kind: type[BaseModel]) -> frozenset[str]:
+    """The names of its fields, ours and the service's."""
+    fields = kind.model_fields.items()
+    return frozenset(
+        {name for name, _ in fields} | {str(field.validation_alias or camel(name)) for name, field in fields}
+    )
+
+
 class Event(Detail):
     """Anything that happened. Two events are equal when their bytes are."""
 
     _envelope: Envelope | None = PrivateAttr(None)  # None: made here, not received
+
+    if not TYPE_CHECKING:  # checkers know the names, and would take this for a class that takes any
+
+        def __new__(cls, **fields: object) -> Self:
+            """Refuse a slip: a name that the service sends is read without coming by here, one given here is known."""
+            if fields and cls.model_fields and (strange := fields.keys() - names_of(cls)):
+                near = get_close_matches(min(strange), cls.model_fields, n=1)
+                remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(cls.model_fields)}"
+                raise TypeError(f"{cls.__name__} has no field {min(strange)}; {remedy}")
+            return super().__new__(cls)
 
     def model_post_init(self, context: object, /) -> None:
         """Keep the envelope that `decode` passes along."""
