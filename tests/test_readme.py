@@ -295,18 +295,32 @@ FOUND = {
     for path in DOCUMENTS
     if path != TRANSLATION
 }
+
+
+def takes_long(block: Block) -> bool:
+    """Whether a daemon and a dozen commands are started; those of the README stand for all, where time is short."""
+    return "$ vodworker run" in block.text and block.order != "not run" and block.document != "README.md"
+
+
 SEQUENCES = {name for name in FOUND if "<!-- in sequence:" in (ROOT / name).read_text(encoding="utf-8")}
 
 
 @pytest.mark.timeout(2 * LONGEST_COMMANDS)
 @pytest.mark.parametrize(
-    "block", [block for name, found in FOUND.items() if name not in SEQUENCES for block in found], ids=str
+    "block",
+    [
+        pytest.param(block, marks=[pytest.mark.long] if takes_long(block) else [], id=str(block))
+        for name, found in FOUND.items()
+        if name not in SEQUENCES
+        for block in found
+    ],
 )
 def test_block_holds(block: Block, tmp_path: Path) -> None:
     """What a document shows is true: code runs, settings are accepted, commands do what is shown."""
     examine(block, tmp_path, FOUND[block.document])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(2 * LONGEST_COMMANDS)
 @pytest.mark.parametrize("name", sorted(SEQUENCES))
 def test_sequence_holds(name: str, tmp_path: Path) -> None:
