@@ -5,41 +5,26 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from tests.stubborn import stubborn
 from vodworker.cli import cli
 from vodworker.cli.again import again
 from vodworker.errors import ConfigError
 
-# Calls the test, says who it is, and ends with 7 at a signal; or, being stubborn, calls again and ends at the second.
-CHILD = """
-import os, signal, socket, sys
-left = int(sys.argv[2])
-def tell():
-    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as call:
-        call.sendall(b"%d\\n" % os.getpid())
-def heard(*_):
-    global left
-    left -= 1
-    if not left:
-        os._exit(7)
-    tell()
-signal.signal(signal.SIGTERM, heard)
-tell()
-while True:
-    signal.pause()
-"""
+LOADED = ("pytest", "vodworker.cli.again", "tests.stubborn")  # once, and not in each process
 Starts = asyncio.Queue[int]
-Command = Callable[[int], list[str]]
+Target = Callable[[int], Callable[[], None]]
 
 
 @pytest.fixture
-async def starts() -> AsyncIterator[tuple[Starts, Command]]:
-    """The numbers of the processes that a command starts, as they come, and that command."""
+async def starts() -> AsyncIterator[tuple[Starts, Target]]:
+    """The numbers of the processes that are started, as they come, and what they run."""
     came = Starts()
 
     async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +33,7 @@ async def starts() -> AsyncIterator[tuple[Starts, Command]]:
 
     server = await asyncio.start_server(hear, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    yield came, lambda left: [sys.executable, "-ISc", CHILD, str(port), str(left)]
+    yield came, lambda left: partial(stubborn, port, left)
     server.close()
 
 
@@ -71,10 +56,10 @@ def gone(process: int) -> bool:
 
 @pytest.mark.process
 async def test_each_change_starts_it_again(
-    folder: Path, starts: tuple[Starts, Command], capsys: pytest.CaptureFixture[str]
+    folder: Path, starts: tuple[Starts, Target], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A handler that is saved, or renamed into its place, and changed settings; nothing else. A signal ends it."""
-    came, command = starts
+    came, target = starts
     settings = folder.parent / "vodworker.toml"
     changes: list[Callable[[], Any]] = [
         lambda: (folder / "hear.py").write_text("# new"),
@@ -85,7 +70,7 @@ async def test_each_change_starts_it_again(
     (folder / "hear.py~").write_text("# by way of another")
     settings.touch()
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(again(command(1), [folder, folder.parent / "none"], [settings]))
+        running = group.create_task(again(target(1), [folder, folder.parent / "none"], [settings], loaded=LOADED))
         seen = [await came.get()]
         for change in changes:
             (folder / "notes.txt").write_text("does not count")
@@ -101,11 +86,11 @@ async def test_each_change_starts_it_again(
 
 
 @pytest.mark.process
-async def test_what_does_not_end_is_cut(folder: Path, starts: tuple[Starts, Command]) -> None:
+async def test_what_does_not_end_is_cut(folder: Path, starts: tuple[Starts, Target]) -> None:
     """What has not ended soon gets a second signal; at the end the user's own second one is passed on."""
-    came, command = starts
+    came, target = starts
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(again(command(2), [folder], []))
+        running = group.create_task(again(target(2), [folder], [], loaded=LOADED))
         first = await came.get()
         (folder / "hear.py").write_text("# new")
         told, second = await came.get(), await came.get()
@@ -120,7 +105,7 @@ async def test_what_does_not_end_is_cut(folder: Path, starts: tuple[Starts, Comm
 def test_nothing_to_watch_is_told(tmp_path: Path) -> None:
     """Without a directory and without settings nothing could ever change."""
     with pytest.raises(ConfigError, match=f"--reload finds nothing to watch; make {tmp_path}/none"):
-        asyncio.run(again(["true"], [tmp_path / "none"], []))
+        asyncio.run(again(print, [tmp_path / "none"], []))
 
 
 def test_missing_library_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +118,19 @@ def test_missing_library_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     assert 78 == result.exit_code
     assert "(No module named 'watchfiles'); run: pip install 'vodworker[reload]'" in result.stderr
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+async def test_the_daemon_is_what_runs(folder: Path) -> None:
+    """It says what is wrong with its settings; a signal ends the watching, and it, where it has not ended by itself."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vodworker", "run", "--reload"), cwd=folder.parent, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr
+    said = await process.stderr.readline()
+    process.terminate()
+    await process.communicate()
+
+    assert b"account.secret_id is missing" in said
+    assert process.returncode in {78, 128 + signal.SIGTERM}

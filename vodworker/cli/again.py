@@ -1,25 +1,35 @@
-"""For development: a command that is ended and started again whenever a file changes."""
+"""For development: what is ended and started again whenever a file changes.
+
+It runs in processes that are forked off one which has loaded all that does not change: loading takes a second or two,
+forking some milliseconds.
+"""
 
 import asyncio
+import multiprocessing
+import os
 import signal
-from asyncio.subprocess import Process
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import click
 
 from vodworker.errors import ConfigError
 
+FORKS = multiprocessing.get_context("forkserver")
 SETTLED = 50  # milliseconds without a further change until one counts: an editor writes a file in several steps
 QUICK = 0.2  # seconds for what runs to end by itself before it is cut: it is only being tried
 
 
-async def again(command: Sequence[str], folders: Sequence[Path], files: Sequence[Path]) -> int:
-    """Run a command until a signal, anew after each change of a Python file in these folders or of one of these files.
+async def again(
+    target: Callable[[], None], folders: Sequence[Path], files: Sequence[Path], *, loaded: Sequence[str] = ()
+) -> int:
+    """Run the target until a signal, anew after each change of a Python file in these folders or of one of these files.
 
-    Signals are passed on: after the first what runs has its grace, a second cuts it. Returns its exit code. Raises
-    `ConfigError` where the library that watches is missing, or nothing is there to be watched.
+    Signals are passed on: after the first what runs has its grace, a second cuts it. Returns its exit code. loaded:
+    modules that need not be loaded anew. target: can be pickled. Raises `ConfigError` where the library that watches is
+    missing, or nothing is there to be watched.
     """
     try:
         from watchfiles import Change, awatch  # noqa: PLC0415  # an extra
@@ -36,51 +46,74 @@ async def again(command: Sequence[str], folders: Sequence[Path], files: Sequence
         path = Path(name)
         return path in settings or (path.suffix == ".py" and path.parent in code)
 
-    stop = asyncio.Event()
-    child = await start(command)
+    FORKS.set_forkserver_preload([*loaded])
     places = {*code, *(file.parent for file in settings)}
+    stop = asyncio.Event()
     changes = awatch(*places, watch_filter=counts, stop_event=stop, step=SETTLED, recursive=False)
-    with passing_on(stop, lambda: child):
-        async for changed in changes:
-            names = sorted({Path(name).name for _, name in changed})
-            click.echo(f"{', '.join(names)} changed: starting again", err=True)
-            await cut(child)
-            if stop.is_set():
-                break
-            child = await start(command)
-        ended = await child.wait()
+    child: ForkServerProcess | None = None
+    async with asyncio.TaskGroup() as group:
+        with passing_on(stop, lambda: child):
+            change = group.create_task(anext(changes, None))  # whatever is saved from its first step on is noticed
+            while not stop.is_set():
+                child = await start(target)
+                if stop.is_set():  # the signal came too early for it
+                    child.terminate()
+                if changed := await change:
+                    change = group.create_task(anext(changes, None))
+                    names = sorted({Path(name).name for _, name in changed})
+                    click.echo(f"{', '.join(names)} changed: starting again", err=True)
+                    await cut(child)
+            if child:
+                await wait(child)
+    ended = (child and child.exitcode) or 0
     return ended if ended >= 0 else 128 - ended  # as a shell tells of a signal
 
 
-async def start(command: Sequence[str]) -> Process:
-    """Start the command; a terminal's Ctrl-C is not for it, but passed on."""
-    return await asyncio.create_subprocess_exec(*command, start_new_session=True)
+async def start(target: Callable[[], None]) -> ForkServerProcess:
+    """Start it, in a session of its own: a terminal's Ctrl-C is not for it, but passed on."""
+    child = FORKS.Process(target=alone, args=(target,))
+    await asyncio.to_thread(child.start)
+    return child
 
 
-async def cut(child: Process) -> None:
+def alone(target: Callable[[], None]) -> None:
+    """Run it, away from the terminal's signals."""
+    os.setsid()
+    target()
+
+
+async def wait(child: ForkServerProcess) -> None:
+    """Wait until it has ended."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    loop.add_reader(child.sentinel, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(child.sentinel)
+    child.join()
+
+
+async def cut(child: ForkServerProcess) -> None:
     """End it: by a signal, and soon by a second one."""
-    end(child)
+    child.terminate()
     with suppress(TimeoutError):
         async with asyncio.timeout(QUICK):
-            await child.wait()
-    end(child)
-    await child.wait()
-
-
-def end(child: Process) -> None:
-    """Ask it to end; it may have ended by itself."""
-    with suppress(ProcessLookupError):
+            await wait(child)
+    if child.is_alive():
         child.terminate()
+        await wait(child)
 
 
 @contextmanager
-def passing_on(stop: asyncio.Event, child: Callable[[], Process]) -> Generator[None]:
+def passing_on(stop: asyncio.Event, child: Callable[[], ForkServerProcess | None]) -> Generator[None]:
     """Pass the signals that come inside on to whoever is the child then; the first sets `stop`, too."""
     loop = asyncio.get_running_loop()
 
     def heard() -> None:
         stop.set()
-        end(child())
+        if there := child():
+            there.terminate()
 
     signals = (signal.SIGTERM, signal.SIGINT)
     for name in signals:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from vodworker import app
+from vodworker.cli import cli
 from vodworker.cli.again import again
 from vodworker.cli.manners import read, read_what_can_be, with_config
 from vodworker.config import Settings, find
@@ -52,9 +53,14 @@ async def reloaded(config: Path | None, handlers: Sequence[Path]) -> int:
     """Run the daemon in a process of its own, anew after each change."""
     settings = read_what_can_be(config).settings  # what is wrong the daemon tells, and mending it is a change
     file = find(config, os.environ)  # noqa: TID251  # where the settings are
-    words = [*(["--config", str(config)] if config else []), *(f"--handlers={folder}" for folder in handlers)]
-    command = [sys.executable, "-m", "vodworker", "run", *words]
-    return await again(command, handlers or settings.handlers.directories, [file] if file else [])
+    words = ["run", *(["--config", str(config)] if config else []), *(f"--handlers={folder}" for folder in handlers)]
+    target = partial(command, words)
+    return await again(target, handlers or settings.handlers.directories, [file] if file else [], loaded=[__name__])
+
+
+def command(words: list[str]) -> None:
+    """The command line, in a process of its own."""
+    cli(words, prog_name="vodworker")
 
 
 def name(settings: Settings) -> dict[str, str]:
