@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-bui
 LOCKED := $(INSTALL) --require-hashes
 UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 # What judges the repository itself: `make check` runs it, and no coverage comes of it.
-SHAPE := tests/test_architecture.py tests/test_repository.py
+SHAPE := tests/test_architecture.py tests/test_repository.py tests/test_said.py
 SHIPPED := tests/test_deploy.py
 
 # Tests start many processes, and each would compile everything anew.

@@ -106,7 +106,7 @@ def test_declared_code_is_documented_for_the_action(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30)  # of each of the actions
+@settings(max_examples=15)  # of each of the actions
 @given(data=st.data())
 def test_parameters_survive_the_wire(name: str, data: st.DataObject) -> None:
     """What a client sends is what a server reads."""

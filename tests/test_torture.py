@@ -205,6 +205,7 @@ def test_torture_says_what_it_cannot_do(options: tuple[str, str]) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_short_torture_is_clean(tmp_path: Path) -> None:
     """Some seconds of uploads, faults and kills break no promise, and the folder is left to look at."""
