@@ -66,7 +66,7 @@ async def fill(store: Store) -> None:
     await store.give(spent, rest=0)
 
 
-MOMENTARY = ("age", "due_in", "why", "next_ask", "confirmation")
+MOMENTARY = ("age", "due_in", "why", "next_ask", "confirmation", "recorded")  # the last is moved, as all instants are
 
 
 async def told(store: Store) -> list[Any]:
