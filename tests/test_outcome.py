@@ -62,6 +62,14 @@ def test_an_outage_is_waited_for(outcome: object) -> None:
     assert isinstance(end(outcome, attempt=100, attempts=3), Again)
 
 
+def test_waits_in_an_outage_grow_by_themselves() -> None:
+    """Each run that an outage ended doubles the wait for the next, and failures of the handler's own do not."""
+    away = Unreachable("A", "no connection")
+    ends = [ending(away, attempt=7, attempts=8, random=lambda: 0.5, outages=outages) for outages in (0, 1, 2)]
+
+    assert [(2.0, True), (4.0, True), (8.0, True)] == [(it.after, it.outage) for it in ends if isinstance(it, Again)]
+
+
 @pytest.mark.parametrize("outcome", [0, "done", Done, True, ...])
 def test_what_is_no_outcome_is_told(outcome: object) -> None:
     """A handler that returns anything else is wrong: the entry is dead, and the reason says what it returned."""

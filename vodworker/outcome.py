@@ -54,10 +54,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Settle the entry as open, due in `after` seconds."""
+    """Settle the entry as open, due in `after` seconds. outage: the run says nothing of the handler or the event."""
 
     after: float
     why: str
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ def backoff(
     return min(most, first * 2.0 ** min(attempt - 1, 30)) * (0.5 + random())
 
 
-def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[], float]) -> Ending:
+def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[], float], outages: int = 0) -> Ending:
     """What follows when attempt number `attempt` of at most `attempts` returned `outcome` or raised it.
 
     An exception is a retry until the attempts are spent, but an error of ours that trying again cannot help is dead at
-    once, and an outage is waited for as long as it lasts. Anything that is no outcome at all is dead: the handler is
-    wrong, and running it again would not mend it.
+    once, and an outage is waited for as long as it lasts; `outages` runs before were ended by one. Anything that is no
+    outcome at all is dead: the handler is wrong, and running it again would not mend it.
     """
     match outcome:
         case None | Done():
@@ -100,7 +101,7 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
                 return Dead(f"attempt {attempt} of {attempts} asked for another: {why or 'no reason given'}")
             return Again(backoff(attempt, random) if after is None else max(0.0, after), why)
         case CallError() if outage(outcome):
-            return Again(backoff(attempt, random), describe(outcome))
+            return Again(backoff(outages + 1, random), describe(outcome), outage=True)
         case VodworkerError(retryable=False):
             return Dead(describe(outcome))
         case BaseException():  # sys.exit() in a handler ends the handler, not us

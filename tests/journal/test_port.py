@@ -262,6 +262,19 @@ async def test_lost_claims_are_counted_apart(store: Store, clock: Clock) -> None
     assert [(1, 0), (2, 1), (3, 1), (4, 2), (4, 2), (1, 0)] == seen
 
 
+async def test_outages_are_counted_apart(store: Store) -> None:
+    """An entry knows how many of its attempts an outage ended, until an operator redrives it."""
+    await store.record([arrival("a")])
+    seen: list[tuple[int, int]] = []
+    for end in (Again(0.0, "", outage=True), Again(0.0, ""), Again(0.0, "", outage=True), Dead("no"), Dead("no")):
+        entry = await claim_one(store)
+        seen.append((entry.attempt, entry.outages))
+        await store.settle(entry, end)
+        await store.redrive([entry.id])
+
+    assert [(1, 0), (2, 1), (3, 1), (4, 2), (1, 0)] == seen
+
+
 async def test_what_was_lost_goes_before_what_is_new(store: Store, clock: Clock) -> None:
     """An entry whose lease ran out is claimed before fresh ones, and takes room from them."""
     await record(store, arrival("a"), arrival("b"), arrival("c"))

@@ -7,12 +7,15 @@ from structlog.testing import capture_logs
 
 from tests.worker.conftest import Worlds
 from vodworker.api import GetTaskList
+from vodworker.errors import Unreachable
 from vodworker.events import Event
 from vodworker.handler import Context, on
 from vodworker.journal.port import Arrival, Filter
 from vodworker.outcome import Retry
 from vodworker.testing import World, in_virtual_time
 from vodworker.worker import Rules
+
+OUTAGES = 5  # runs that the absence of the service ends
 
 
 def now() -> float:
@@ -82,6 +85,28 @@ async def test_lost_runs_are_no_failures(world: Worlds) -> None:
 
         assert (3, "dead") == (len(ran), (await row(it))["state"])
         assert ran[1] - ran[0] < 3.5
+
+
+@in_virtual_time
+async def test_outages_spend_no_attempts(world: Worlds) -> None:
+    """However often the service was away, a handler has all its attempts when it is back."""
+    ran: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(ctx.attempt)
+        if len(ran) <= OUTAGES:
+            raise Unreachable("ProcessFile", "no reply within 15 s")
+        raise ValueError("no")
+
+    async with world() as it:
+        await opened(it)
+        async with it.worker(hear, rules=Rules(attempts=3)):
+            await asyncio.sleep(3600)
+        entry = await row(it)
+
+    assert OUTAGES + 3 == len(ran)
+    assert ("dead", "dead: attempt 3 of 3 failed: ValueError: no") == (entry["state"], entry["why"])
 
 
 @in_virtual_time

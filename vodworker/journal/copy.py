@@ -65,7 +65,7 @@ TABLES = (
     Table.of(
         "entries",
         "id bigint, handler text, key text, state text, since instant, due instant, attempt integer, fence bigint,"
-        " why text, lost integer",
+        " why text, lost integer, outages integer",
     ),
     Table.of(
         "calls",

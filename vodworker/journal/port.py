@@ -45,7 +45,7 @@ class Entry:
 
     attempt: from 1, this claim counted. fence: grows with each claim; a settlement with an older one settles nothing.
     age: seconds since the event was recorded. lost: how many of the claims before were neither settled nor released:
-    their process died, or lost the entry.
+    their process died, or lost the entry. outages: how many of the attempts before an outage ended.
     """
 
     id: int
@@ -57,6 +57,7 @@ class Entry:
     fence: int
     age: float
     lost: int = 0
+    outages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

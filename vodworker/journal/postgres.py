@@ -96,7 +96,7 @@ FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
 WHERE entries.id = taken.id
 RETURNING taken.lost, taken.due,
     entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded,
-    entries.lost
+    entries.lost, entries.outages
 """
 NEXT_DUE = """
 SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
@@ -112,11 +112,15 @@ WHERE entries.id = mine.id AND entries.fence = mine.fence AND state = 'running' 
 """
 SETTLE = f"""
 WITH asked AS (SELECT %s::float8 AS now),
-ended AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::float8[], %s::text[], %s::text[])
-    AS ended (id, fence, state, after, why, how)
+ended AS (
+    SELECT * FROM unnest(
+        %s::bigint[], %s::bigint[], %s::text[], %s::float8[], %s::text[], %s::text[], %s::integer[]
+    ) AS ended (id, fence, state, after, why, how, outage)
 ),
 settled AS (
-    UPDATE entries SET state = ended.state, since = now, due = now + after, why = ended.why FROM asked, ended
+    UPDATE entries SET state = ended.state, since = now, due = now + after, why = ended.why,
+        outages = outages + outage
+    FROM asked, ended
     WHERE entries.id = ended.id AND entries.fence = ended.fence AND entries.state = 'running'
     RETURNING entries.id, entries.fence, attempt, now, how, ended.why
 ),
@@ -221,7 +225,7 @@ DROP_WAIT = "DELETE FROM waits WHERE entry = %s AND fence = %s"
 FIND_KEYS = "SELECT key FROM entries WHERE id = ANY (%s)"
 REDRIVE = """
 UPDATE entries SET state = CASE key WHEN '' THEN 'ready' ELSE 'blocked' END, since = %s, due = %s,
-    attempt = 0, lost = 0
+    attempt = 0, lost = 0, outages = 0
 WHERE id = %s AND state = 'dead' RETURNING lane
 """
 DISCARD = """
@@ -563,16 +567,18 @@ def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Cl
 
 
 def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]) -> list[bool]:
-    rows: dict[tuple[int, int], tuple[int, int, str, float, str, str]] = {}
+    rows: dict[tuple[int, int], tuple[int, int, str, float, str, str, int]] = {}
     for entry, ending in settlements:
+        outage = 0
         match ending:
             case Finished():
                 state, after, why, how = "done", 0.0, "", ""
             case Dead(why):
                 state, after, how = "dead", 0.0, "dead"
             case Again(after, why):
-                state, how = "ready", "again"
-        rows.setdefault((entry.id, entry.fence), (entry.id, entry.fence, state, after, writable(why), how))
+                state, how, outage = "ready", "again", int(ending.outage)
+        row = (entry.id, entry.fence, state, after, writable(why), how, outage)
+        rows.setdefault((entry.id, entry.fence), row)
     settled = {*db.each(SETTLE, [*rows.values()], now)}
     answers: list[bool] = []
     over: list[Entry] = []

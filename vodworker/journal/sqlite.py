@@ -63,7 +63,7 @@ MARKS: Mapping[Mark, str] = {"sent": MARK_SENT, "void": MARK_VOID, "accepted": M
 FIND_DUE, FIND_EXPIRED = (
     f"""
     SELECT entries.id, events.id, handler, entries.key, body, attempt + 1, fence + 1, ? - recorded,
-        lost + (state = 'running')
+        lost + (state = 'running'), outages
     FROM entries CROSS JOIN events ON events.id = entries.id / {PLACES}
     WHERE state = '{state}' AND handler = ? AND due <= ? ORDER BY due, entries.id LIMIT ?
     """
@@ -85,7 +85,8 @@ END = """
 UPDATE entries SET state = ?, turn = NULL, since = ?, why = ? WHERE id = ? AND fence = ? AND state = 'running'
 """
 AGAIN = """
-UPDATE entries SET state = 'ready', since = ?, due = ?, why = ? WHERE id = ? AND fence = ? AND state = 'running'
+UPDATE entries SET state = 'ready', since = ?, due = ?, why = ?, outages = outages + ?
+WHERE id = ? AND fence = ? AND state = 'running'
 """
 RELEASE = f"""
 UPDATE entries SET state = 'ready', since = :now, attempt = attempt - 1,
@@ -157,7 +158,7 @@ DROP_WAIT = "DELETE FROM waits WHERE entry = ? AND fence = ?"
 
 # redrive, discard
 FIND_DEAD = "SELECT handler, key FROM entries WHERE id = ? AND state = 'dead'"
-REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0, lost = 0 WHERE id = ?"
+REDRIVE = "UPDATE entries SET state = ?, since = ?, due = ?, attempt = 0, lost = 0, outages = 0 WHERE id = ?"
 FIND_IDLE = """
 SELECT handler, key FROM entries
 WHERE id = ? AND (state IN ('blocked', 'ready', 'dead') OR state = 'running' AND due <= ?)
@@ -467,14 +468,15 @@ def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease:
 
 def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
     if isinstance(ending, Again):
-        done = db.execute(AGAIN, (now, now + ending.after, writable(ending.why), entry.id, entry.fence))
+        held = (entry.id, entry.fence)
+        done = db.execute(AGAIN, (now, now + ending.after, writable(ending.why), ending.outage, *held))
     else:
         state, why = ("dead", ending.why) if isinstance(ending, Dead) else ("done", "")
         done = db.execute(END, (state, now, writable(why), entry.id, entry.fence))
     if not done.rowcount:
         return False
     match ending:
-        case Again(_, why):
+        case Again(why=why):
             _note(db, now, (entry.id, entry.fence, entry.attempt), "again", why)
         case Dead(why):
             _note(db, now, (entry.id, entry.fence, entry.attempt), "dead", why)

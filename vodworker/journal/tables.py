@@ -104,10 +104,13 @@ LOSSES = (
     "ALTER TABLE entries ADD COLUMN lost integer NOT NULL DEFAULT 0",  # claims that were neither settled nor released
 )
 
+OUTAGES = ("ALTER TABLE entries ADD COLUMN outages integer NOT NULL DEFAULT 0",)  # attempts that an outage ended
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     FIRST,
     STORY,
     LOSSES,
+    OUTAGES,
 )  # number n leads from schema n to schema n + 1; none is ever changed
 
 TURN = "SELECT pg_advisory_xact_lock(%s)"

@@ -190,8 +190,10 @@ class WorkOff:
         )
 
     async def _settle(self, entry: Entry, outcome: object, took: float) -> None:
-        failures = entry.attempt - entry.lost  # a lost run says nothing of the handler, and its backoff is not longer
-        end = ending(outcome, attempt=failures, attempts=self._rules.attempts, random=self._random)
+        failures = entry.attempt - entry.lost - entry.outages  # what says nothing of the handler spends no attempt
+        end = ending(
+            outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
+        )
         if await self._store.settle(entry, end):
             tell(end, outcome, round(took, 3))
             self._backlog.changed(0 if isinstance(end, Again) else -1)
