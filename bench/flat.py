@@ -8,12 +8,13 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
@@ -94,30 +95,36 @@ async def timed(verb: Awaitable[T], times: list[float]) -> T:
     return answer
 
 
-async def measured(store: Store) -> dict[str, float]:
-    """Milliseconds of each verb for a batch; one of the quick rounds, because what else a machine does only adds."""
-    times: dict[str, list[float]] = {"record": [], "claim": [], "settle": []}
-    for number in range(ROUNDS):
-        arrivals = [Arrival(b"%d-%d" % (number, n), "T", f"new {number}-{n}", ("h",)) for n in range(BATCH)]
-        await timed(store.record(arrivals), times["record"])
-        claim = await timed(store.claim({"h": BATCH}, lease=60), times["claim"])
-        began = perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for it in claim.entries:
-                group.create_task(store.settle(it, Finished()))
-        times["settle"].append((perf_counter() - began) * 1000)
-    return {verb: sorted(them)[ROUNDS // 10] for verb, them in times.items()}
+Times = dict[str, list[float]]
+
+
+async def once(store: Store, number: int, times: Times) -> None:
+    """A round: a batch is recorded, claimed and settled; the milliseconds of each verb are noted."""
+    arrivals = [Arrival(b"%d-%d" % (number, n), "T", f"new {number}-{n}", ("h",)) for n in range(BATCH)]
+    await timed(store.record(arrivals), times["record"])
+    claim = await timed(store.claim({"h": BATCH}, lease=60), times["claim"])
+    began = perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for it in claim.entries:
+            group.create_task(store.settle(it, Finished()))
+    times["settle"].append((perf_counter() - began) * 1000)
 
 
 Open = Callable[[str], AbstractAsyncContextManager[Store]]
 
 
-async def cost(url: str, finished: int, open_store: Open) -> dict[str, float]:
-    """Fill a journal and measure."""
-    await asyncio.to_thread(fill, url, finished)
-    async with open_store(url) as store:
-        await store.sweep(keep=1e9)
-        return await measured(store)
+async def measured(place: str, sizes: Sequence[int], open_store: Open) -> dict[int, dict[str, float]]:
+    """Milliseconds of each verb at each size, in one of the quick rounds: what else a machine does only adds.
+
+    The sizes take turns, so that a busy minute of the machine is one for all of them.
+    """
+    times: dict[int, Times] = {size: {"record": [], "claim": [], "settle": []} for size in sizes}
+    async with AsyncExitStack() as stack:
+        stores = {size: await stack.enter_async_context(open_store(place.format(size))) for size in sizes}
+        for number in range(ROUNDS):
+            for size, store in stores.items():
+                await once(store, number, times[size])
+    return {size: {verb: sorted(them)[ROUNDS // 10] for verb, them in verbs.items()} for size, verbs in times.items()}
 
 
 async def compare(sizes: tuple[int, ...], tell: Callable[[str, int, dict[str, float]], None]) -> float:
@@ -128,12 +135,14 @@ async def compare(sizes: tuple[int, ...], tell: Callable[[str, int, dict[str, fl
             ("SQLite", f"sqlite:///{Path(folder)}/{{}}.db", open_sqlite),
             ("PostgreSQL", f"{database.url(schema='flat')}_{{}}", open_postgres),
         ):
-            first: dict[str, float] = {}
             for size in sizes:
-                costs = await cost(place.format(size), size, open_store)
+                await asyncio.to_thread(fill, place.format(size), size)
+            with psycopg.connect(database.dsn, autocommit=True) as db:
+                db.execute("VACUUM ANALYZE")  # else it would begin by itself, amid the rounds
+            found = await measured(place, sizes, open_store)
+            for size, costs in found.items():
                 tell(name, size, costs)
-                first = first or costs
-                worst = max(worst, *(costs[verb] / first[verb] for verb in ("claim", "settle")))
+                worst = max(worst, *(costs[verb] / found[sizes[0]][verb] for verb in ("claim", "settle")))
         return worst
 
 

@@ -1,18 +1,25 @@
 """No verb that a daemon uses looks through a table: its cost is the same beside a million rows.
 
 The plans are asked of SQLite for every statement in `sqlite.py` and `sqlite_desk.py`; then the steps of its machine are
-counted, because a plan alone does not show how many rows a search passes.
+counted, because a plan alone does not show how many rows a search passes. PostgreSQL plans by what it knows of tables,
+so it is asked what it has read.
 """
 
 import re
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import get_args
 
+import psycopg
 import pytest
 
+from bench import flat
+from tests.journal.conftest import SCHEMAS, arrival
+from tests.postgresql import Cluster
 from vodworker.journal import schema, sqlite, sqlite_desk
-from vodworker.journal.port import Arrival
+from vodworker.journal.port import Arrival, Mark, Token
+from vodworker.journal.postgres import open_postgres
 from vodworker.outcome import Again, Dead, Ending, Finished
 
 STATEMENTS = {
@@ -153,3 +160,39 @@ def test_the_cost_is_flat(db: sqlite3.Connection) -> None:
     other.close()
 
     assert few == many
+
+
+READ = (
+    "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE schemaname = %s AND seq_tup_read > 0 ORDER BY relname"
+)
+STILL_THERE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+FULL = {"events", "entries", "attempts"}
+
+
+@pytest.mark.timeout(60)
+async def test_a_server_reads_no_table_through(cluster: Cluster) -> None:
+    """Knowing a full journal's statistics, PostgreSQL finds by indexes what is recorded, claimed, held and settled."""
+    schema = f"s{next(SCHEMAS)}"
+    url = cluster.url(schema=schema)
+    flat.fill(url, 2_000, 10_000)
+    with psycopg.connect(cluster.dsn, autocommit=True) as db:
+        db.execute("VACUUM ANALYZE")
+        before: dict[str, int] = dict(db.execute(READ, (schema,)).fetchall())
+        async with open_postgres(url, patient=False) as store:
+            receipts = await store.record([arrival(f"{number}", key=f"k{number}") for number in range(16)])
+            for how in get_args(Mark):
+                await store.mark([receipt.event_id for receipt in receipts], how)
+            entries = (await store.claim({"h": 16}, lease=60)).entries
+            await store.keep(entries, lease=60)
+            endings: tuple[Ending, ...] = (Finished(), Again(1.0, "later"), Dead("no"))
+            for entry, ending in zip(entries[:3], endings, strict=True):
+                await store.settle(entry, ending)
+            await store.release(entries[3:])
+            token = await store.take("A", limit=1, hold=60)
+            assert isinstance(token, Token)
+            await store.give(token, rest=0)
+        while db.execute(STILL_THERE, (f"vodworker {schema}",)).fetchall() != [(0,)]:
+            pass  # it tells what it has read when it is gone
+        read = {table: rows - before.get(table, 0) for table, rows in db.execute(READ, (schema,)).fetchall()}
+
+    assert {} == {table: rows for table, rows in read.items() if rows and table in FULL}

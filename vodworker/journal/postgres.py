@@ -66,6 +66,8 @@ MARK_VOID = "UPDATE waiting SET sent = before WHERE event = ANY (%s)"
 MARK_ACCEPTED = "DELETE FROM waiting WHERE event = ANY (%s)"
 
 # claim, keep, settle, release
+# How many rows a LIMIT brings that is not a constant, PostgreSQL guesses from the table: a tenth of all that is due. It
+# would then rather read all entries and events than look up sixteen. Of an array it expects ten, whatever there is.
 DUE = """
 SELECT id, due, fence, attempt FROM entries
 WHERE state = '{state}' AND entries.handler = room.handler AND due <= (SELECT now FROM asked)
@@ -93,7 +95,8 @@ noted AS (
 UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = entries.attempt + 1,
     fence = entries.fence + 1, lost = entries.lost + taken.lost::integer
 FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
-WHERE entries.id = taken.id
+WHERE entries.id = taken.id AND entries.id = ANY (ARRAY (SELECT id FROM taken))
+AND events.id = ANY (ARRAY (SELECT id / {PLACES} FROM taken))
 RETURNING taken.lost, taken.due,
     entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded,
     entries.lost, entries.outages
