@@ -6,7 +6,7 @@ FROM python:${PYTHON}-slim AS wheel
 WORKDIR /source
 COPY requirements-build.lock .
 RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-build.lock
-COPY pyproject.toml README.md LICENSE pytest_vodworker.py ./
+COPY pyproject.toml README.md LICENSE ./
 COPY vodworker vodworker
 COPY handlers handlers
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import postgresql
 
-pytest_plugins = ["pytest_vodworker"]  # as its entry point would, and also where that is not installed anew
+pytest_plugins = ["vodworker.pytest_plugin"]  # as its entry point would, and also where that is not installed anew
 
 # No deadline: two busy cores make a slow example out of any example; one that hangs is ended by its time limit.
 settings.register_profile("gate", max_examples=100, deadline=None, print_blob=True)

@@ -34,7 +34,7 @@ def test_made_handler_passes_its_test(folder: Path) -> None:
 
         assert (0, f"handlers/hear_{number}.py") == (made.exit_code, made.stdout.splitlines()[0]), made.stderr
     tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_vodworker", "handlers"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "vodworker.pytest_plugin", "handlers"],
         cwd=folder,
         capture_output=True,
         check=False,

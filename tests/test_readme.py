@@ -110,7 +110,17 @@ def check_python(block: Block, folder: Path) -> None:
         Router.load([path.parent])
     elif re.search(r"^(async )?def test_", block.text, re.MULTILINE):
         run(
-            [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-p", "pytest_vodworker", path],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "--quiet",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "vodworker.pytest_plugin",
+                path,
+            ],
             folder,
         )
     else:

@@ -143,8 +143,7 @@ def test_wheel_is_whole(wheel: zipfile.ZipFile) -> None:
     source = {
         path.relative_to(ROOT).as_posix()
         for path in written()
-        if path.parts[len(ROOT.parts)] in {"vodworker", "handlers", "pytest_vodworker.py"}
-        and "__pycache__" not in path.parts
+        if path.parts[len(ROOT.parts)] in {"vodworker", "handlers"} and "__pycache__" not in path.parts
     }
     expected = {re.sub("^handlers/", "vodworker/_shipped/", name) for name in source}
 
@@ -163,7 +162,7 @@ def test_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     ]
     assert {f"{about}/licenses/LICENSE"} <= set(wheel.namelist())
     assert "vodworker = vodworker.cli:main" in wheel.read(f"{about}/entry_points.txt").decode()
-    assert "pytest_vodworker = pytest_vodworker" in wheel.read(f"{about}/entry_points.txt").decode()
+    assert "vodworker.pytest_plugin = vodworker.pytest_plugin" in wheel.read(f"{about}/entry_points.txt").decode()
     assert {Requirement(text).name for text in RUNTIME} <= {
         Requirement(text).name for text in metadata.get_all("Requires-Dist", [])
     }

@@ -1,6 +1,6 @@
 """The pytest plug-in: fixtures for tests of handlers.
 
-It stands beside the package and imports nothing of it before a test asks: whoever runs pytest does not wait for it.
+It imports nothing of the package before a test asks: whoever runs pytest does not wait for it.
 """
 # ruff: noqa: PLC0415  # see above
 
