@@ -78,6 +78,41 @@ async def test_what_was_pulled_is_confirmed_before_the_end(world: Worlds) -> Non
 
 
 @in_virtual_time
+async def test_the_last_to_be_recorded_is_confirmed_too(world: Worlds) -> None:
+    """At a stop, what one stream still records is confirmed, although all that the other brought already is."""
+    async with world() as it:
+        pulled = asyncio.Queue[None]()
+
+        def tell(call: Call) -> None:
+            if call.action == "PullEvent" and call.code == 0:
+                pulled.put_nowait(None)
+
+        it.watch = tell
+        async with it.worker(Ear().handler, streams=2):
+            for name, takes in (("a", 2.0), ("b", 6.0)):
+                it.slow["record"] = takes
+                it.emulator.emit(event(name))
+                await pulled.get()
+                await asyncio.sleep(0.5)
+
+        assert (2, 0) == (it.emulator.audit.confirmations, len(it.emulator.queue))
+
+
+@in_virtual_time
+async def test_recording_and_confirming_share_the_grace(world: Worlds) -> None:
+    """However slow the journal is at a stop, what is on its way is given the grace once."""
+    clock = asyncio.get_running_loop().time
+    async with world() as it:
+        it.slow = {"record": 8.0, "mark": 8.0}
+        it.emulator.emit(event("a"))
+        async with it.worker(Ear().handler, grace=10.0):
+            await asyncio.sleep(1)
+            asked = clock()
+
+        assert 10.0 == pytest.approx(clock() - asked, abs=0.5)
+
+
+@in_virtual_time
 async def test_margin_is_what_was_left_when_the_confirmation_left(world: Worlds) -> None:
     """The margin that is told is the one that the service saw, however long the journal and the token took."""
     async with world() as it:

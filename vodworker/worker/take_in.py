@@ -45,6 +45,7 @@ class TakeIn:
         self._handles: deque[Handle] = deque()
         self._more = asyncio.Event()
         self._stopping = False
+        self._all_recorded = False  # no handle comes any more
         self._pulled = False
         self._failures = 0
         self._failing_since = 0.0
@@ -61,9 +62,12 @@ class TakeIn:
             self._stopping = True
             for poll in self._polls:
                 poll.reschedule(asyncio.get_running_loop().time())
-            await asyncio.wait(pulling, timeout=grace)
-            self._more.set()
-            await asyncio.wait(confirming, timeout=grace)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await asyncio.wait(pulling)
+                    self._all_recorded = True
+                    self._more.set()
+                    await asyncio.wait(confirming)
             for task in (*pulling, *confirming):
                 task.cancel()
 
@@ -130,7 +134,7 @@ class TakeIn:
         """Confirm what is recorded, in batches as large as have gathered, oldest first."""
         while True:
             while not self._handles:
-                if self._stopping and not self._polls:
+                if self._all_recorded:
                     return
                 self._more.clear()
                 await self._more.wait()
