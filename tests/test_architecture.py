@@ -32,6 +32,7 @@ class Room(NamedTuple):
 
 
 HOUSE = (
+    Room("alarm", BEDROCK, "bedrock"),
     Room("codes", BEDROCK, "bedrock"),
     Room("door", BEDROCK, "bedrock"),
     Room("errors", BEDROCK, "bedrock"),

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import aiohttp
 
+from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.account import Account
 from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import Limiter
@@ -28,7 +29,7 @@ from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.stop import Stop
 from vodworker.watch import Systemd, Watch, answering
-from vodworker.worker import Alarm, Rules, Worker, alarmed
+from vodworker.worker import Rules, Worker
 
 KEEPALIVE = (
     4.0  # seconds: shorter than any server's, so that no call goes out on a connection that is just being closed
@@ -46,8 +47,10 @@ class Service:
 
 
 @asynccontextmanager
-async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
-    """Open the journal and a client whose calls draw on the journal's tokens; `sole`: keep other daemons out.
+async def service(settings: Settings, *, sole: bool, alarm: Alarm = lambda _: None) -> AsyncGenerator[Service]:
+    """Open the journal and a client whose calls draw on the journal's tokens.
+
+    sole: keep other daemons out. alarm: is told at once when a token cannot be had because the journal is broken.
 
     Raises `ConfigError` when the account's keys are missing, `JournalError` when the journal cannot be opened.
     """
@@ -55,7 +58,9 @@ async def service(settings: Settings, *, sole: bool) -> AsyncGenerator[Service]:
     async with open_journal(settings, sole=sole) as store:
         hold = max(settings.calls.timeout, PULL_TIMEOUT)
         async with (
-            Limiter(store, limit=settings.limit, burst=settings.burst, hold=hold, clock=awake_or_not()) as limiter,
+            Limiter(
+                store, limit=settings.limit, burst=settings.burst, hold=hold, clock=awake_or_not(), alarm=alarm
+            ) as limiter,
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
                 headers={"User-Agent": f"vodworker/{version('vodworker')}"},
@@ -169,7 +174,7 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
         try:
             async with opening:
                 with stop.giving_up(opening):
-                    cloud = await stack.enter_async_context(service(settings, sole=True))
+                    cloud = await stack.enter_async_context(service(settings, sole=True, alarm=broken))
                     resources = await stack.enter_async_context(
                         opened(router, live.options, limit=settings.handlers.timeout)
                     )
@@ -219,7 +224,7 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
         def use(settings: Settings) -> None:
             cloud.vod.account = cloud_account(settings)
 
-        asking = group.create_task(watch.ask(cloud.store, cloud.limiter), name="ask the journal")
+        asking = group.create_task(alarmed(watch.ask(cloud.store, cloud.limiter), broken), name="ask the journal")
         with live.reloading(use):
             left = await worker.run(stop.asked)
         asking.cancel()

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from vodworker.cloud.gate import FIRST_PAUSE
 from vodworker.cloud.limiter import START, WINDOW, Limiter
-from vodworker.errors import BadReply, CallError, Refused, Throttled, Unreachable
+from vodworker.errors import BadReply, CallError, JournalError, Refused, Throttled, Unreachable
 from vodworker.journal.port import Store, Token
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.testing import in_virtual_time
@@ -485,3 +485,31 @@ async def test_a_burst_is_smoothed() -> None:
 
     step = WINDOW / 60
     assert [0.0, *(step * n for n in range(59)), WINDOW, WINDOW] == pytest.approx(starts, abs=0.01)
+
+
+# A broken journal
+
+
+@in_virtual_time
+async def test_broken_journal_is_told_before_the_end() -> None:
+    """When the journal breaks under a bucket it is told at once, and not when those who draw on it have ended."""
+    broken = JournalError("the disk is full")
+    told: list[str] = []
+
+    class Broken(Busy):
+        async def take(self, *_: object, **__: object) -> Token | float:
+            raise broken
+
+    async def draw(store: Store) -> None:
+        tokens = Broken(store)
+        async with Limiter(tokens, limit=lambda _: 1, hold=TIMEOUT, alarm=lambda it: told.append(str(it))) as line:
+            try:
+                await spend(line)
+            finally:
+                told.append("ended")
+
+    async with memory() as store:
+        with pytest.raises(ExceptionGroup):
+            await draw(store)
+
+    assert ["the disk is full", "ended"] == told

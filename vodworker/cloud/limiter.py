@@ -24,6 +24,7 @@ from typing import Self, TypeAlias
 
 import structlog
 
+from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.gate import Gate
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.journal.port import Token, Tokens
@@ -46,6 +47,7 @@ class Limiter:
     hold: seconds after its start until which a call may arrive at the service: the longest timeout.
     burst: how many calls of an action may go at once, the others following evenly; by default all of the ceiling.
     clock: seconds that go on while the machine sleeps; by default the loop's, which may stand still then.
+    alarm: is told of a broken journal at once, while what runs inside may still refuse its end.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Limiter:
         hold: float,
         burst: Callable[[str], int] | None = None,
         clock: Callable[[], float] | None = None,
+        alarm: Alarm = lambda _: None,
     ) -> None:
         self._tokens = tokens
         self._limit = limit
@@ -63,6 +66,7 @@ class Limiter:
         self._burst = burst or limit
         self._clock = clock or asyncio.get_running_loop().time
         self._slept = self._sleep()
+        self._alarm = alarm
         self._buckets: dict[str, Bucket] = {}
         self._askers = asyncio.TaskGroup()
 
@@ -94,7 +98,7 @@ class Limiter:
             limit, burst = self._limit(action), self._burst(action)
             bucket = Bucket(self._tokens, action, limit=limit, burst=burst, hold=self._hold, clock=self._clock)
             self._buckets[action] = bucket
-            self._askers.create_task(bucket.serve(), name=f"asker of {action}")
+            self._askers.create_task(alarmed(bucket.serve(), self._alarm), name=f"asker of {action}")
         return bucket
 
     @asynccontextmanager

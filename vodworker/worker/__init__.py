@@ -5,8 +5,7 @@ Work off: claim what is due → run its handler → settle how it ended. However
 retry and the recovery after a crash are one path.
 """
 
-from vodworker.worker.alarm import Alarm, alarmed
 from vodworker.worker.loop import Worker
 from vodworker.worker.work_off import Rules
 
-__all__ = ["Alarm", "Rules", "Worker", "alarmed"]
+__all__ = ["Rules", "Worker"]

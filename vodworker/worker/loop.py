@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.client import Vod
 from vodworker.cloud.queue import Queue
 from vodworker.journal.port import Store
 from vodworker.log import log
 from vodworker.router import Router
-from vodworker.worker.alarm import Alarm, alarmed
 from vodworker.worker.backlog import Backlog
 from vodworker.worker.follow import Follow
 from vodworker.worker.take_in import TakeIn

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.client import Vod
 from vodworker.cloud.ledger import Deadline, Ledger
 from vodworker.errors import Deadly, VodworkerError
@@ -17,7 +18,6 @@ from vodworker.journal.port import Claim, Entry, Store
 from vodworker.log import bound, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
 from vodworker.router import Router
-from vodworker.worker.alarm import Alarm, alarmed
 from vodworker.worker.backlog import Backlog
 
 LOOK_AGAIN = 5.0  # seconds: what an operator redrives, or another process gives back, rings no bell here
