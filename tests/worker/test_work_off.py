@@ -153,6 +153,26 @@ async def test_machine_may_sleep_through_a_lease(world: Worlds) -> None:
 
 
 @in_virtual_time
+async def test_machine_may_sleep_while_an_end_is_written(world: Worlds) -> None:
+    """A run that was claimed anew by its own worker just before its end was written is not run again."""
+    ran: list[int] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        ran.append(ctx.attempt)
+
+    async with world() as it:
+        await opened(it)
+        it.slow["settle"] = 20.0
+        async with it.worker(hear):
+            await asyncio.sleep(1)
+            it.slept = 3600.0
+            await asyncio.sleep(200)
+
+        assert ([1], "done") == (ran, (await row(it))["state"])
+
+
+@in_virtual_time
 async def test_slow_write_loses_no_lease(world: Worlds) -> None:
     """When renewing a lease takes half as long as it lasts, nobody else ever gets the entry."""
 

@@ -143,7 +143,7 @@ class WorkOff:
             try:
                 outcome = await self._outcome(run, event)
                 ended = True
-                await self._settle(run.entry, outcome, clock() - started)
+                await self._settle(run, outcome, clock() - started)
             finally:
                 held = self._runs.get(entry.id) is run
                 if held:
@@ -189,7 +189,8 @@ class WorkOff:
             origin=await self._store.origin(task) if task else None,
         )
 
-    async def _settle(self, entry: Entry, outcome: object, took: float) -> None:
+    async def _settle(self, run: Run, outcome: object, took: float) -> None:
+        entry = run.entry
         failures = entry.attempt - entry.lost - entry.outages  # what says nothing of the handler spends no attempt
         end = ending(
             outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
@@ -197,6 +198,8 @@ class WorkOff:
         if await self._store.settle(entry, end):
             tell(end, outcome, round(took, 3))
             self._backlog.changed(0 if isinstance(end, Again) else -1)
+        elif run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
+            await self._settle(run, outcome, took)
         else:
             log.warning("handler.lost", took=round(took, 3))
 
