@@ -17,12 +17,19 @@ UNCLEAN = 1  # the exit code of a process that had to be cut
 
 
 def cut(why: str) -> None:
-    """End the process at once; entries stay open in the journal, so nothing is lost by it."""
-    # In a thread, because the one that is cut may hold the log's stream.
+    """End the process at once; entries stay open in the journal, so nothing is lost by it.
+
+    In threads, and without waiting for them: a signal may have come in the middle of a line, and who is interrupted
+    there must go on to let go of the log's stream.
+    """
     last = threading.Thread(target=lambda: log.error("worker.cut", why=why), daemon=True)
-    last.start()
-    last.join(LAST_WORD)
-    os._exit(UNCLEAN)
+
+    def end() -> None:
+        last.start()
+        last.join(LAST_WORD)
+        os._exit(UNCLEAN)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 class Stop:
