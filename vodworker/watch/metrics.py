@@ -4,9 +4,9 @@
 else is `other`, so that no account, however busy, makes more series than there are types, actions, codes and handlers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -27,6 +27,7 @@ from vodworker.log import LOG_EVENTS
 PREFIX = "vodworker_"
 OTHER = "other"  # what stands in no list
 NONE = "none"  # a call that brought no reply has no code
+MILLI = 0.001
 
 SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)  # a call ends within calls.timeout
 LONG = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600)  # a run of a handler, within handlers.timeout
@@ -156,6 +157,21 @@ EFFECTS: Mapping[str, tuple[Effect, ...]] = {
     "call.doubtful": (Effect("calls_doubtful_total", {"action": "action"}),),
 }
 
+ASKED: Mapping[str, tuple[tuple[str, str], ...]] = {  # of each line, the labels that its fields tell, and these fields
+    event: tuple(
+        dict.fromkeys(it for effect in EFFECTS.get(event, ()) for it in effect.labels.items() if it[1][0] != "=")
+    )
+    for event in LOG_EVENTS
+}
+
+
+class Adder(NamedTuple):
+    """One thing that a line adds: times `amount`, what stands in its field `by`; `amount` itself without."""
+
+    add: Callable[[float], None]
+    by: str = ""
+    amount: float = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -186,6 +202,7 @@ class Metrics:
             "code": frozenset({"0", NONE, *map(str, TABLE)}),
         }
         self._metrics = {name: self._made(name, spec) for name, spec in SPECS.items()}
+        self._adders: dict[tuple[str, tuple[str, ...]], tuple[Adder, ...]] = {}
         self._begin_at_nought()
 
     def __repr__(self) -> str:
@@ -215,27 +232,31 @@ class Metrics:
         """Count a line of the log."""
         if event not in LOG_EVENTS:
             return  # a handler's own words
-        self._metrics["log_lines_total"].labels(event).inc()
-        for effect in EFFECTS.get(event, ()):
-            amount = facts.get(effect.by) if effect.by else effect.amount
-            if isinstance(amount, int | float):
-                self.add(
-                    effect.metric,
-                    amount / 1000 if effect.by.endswith("_ms") else amount,
-                    **{
-                        label: source[1:] if source[0] == "=" else self._bounded(label, facts.get(source))
-                        for label, source in effect.labels.items()
-                    },
-                )
+        told = tuple([self._bounded(label, facts.get(field)) for label, field in ASKED[event]])
+        for add, by, amount in self._adders.get((event, told)) or self._looked_up(event, told):
+            number = facts.get(by) if by else 1.0
+            if isinstance(number, int | float):
+                add(number * amount)
 
     def _bounded(self, label: str, value: object) -> str:
         text = NONE if value is None else str(value)
         return text if text in self._known[label] else OTHER
 
-    def add(self, name: str, amount: float, **labels: str) -> None:
-        """Count, or observe in a histogram."""
-        metric = self._metrics[name].labels(**labels) if labels else self._metrics[name]
-        (metric.observe if SPECS[name].buckets else metric.inc)(amount)
+    def _looked_up(self, event: str, told: tuple[str, ...]) -> tuple[Adder, ...]:
+        """What a line adds to, for these values of its labels. To look that up takes the library longer than to add."""
+        values = dict(zip(ASKED[event], told, strict=True))
+        adders = [Adder(self._metrics["log_lines_total"].labels(event).inc)]
+        for it in EFFECTS.get(event, ()):
+            labels = {label: values.get((label, source), source[1:]) for label, source in it.labels.items()}
+            metric = self._metrics[it.metric].labels(**labels) if labels else self._metrics[it.metric]
+            amount = MILLI if it.by.endswith("_ms") else it.amount
+            adders.append(Adder(metric.observe if SPECS[it.metric].buckets else metric.inc, it.by, amount))
+        self._adders[event, told] = tuple(adders)
+        return self._adders[event, told]
+
+    def add(self, name: str, amount: float) -> None:
+        """Observe in a histogram that has no labels."""
+        self._metrics[name].observe(amount)
 
     def set(self, name: str, value: float | None, **labels: str) -> None:
         """Set a gauge; None: nobody knows."""
