@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,8 +45,18 @@ def run(config: Path | None, handlers: Sequence[Path], *, reload: bool) -> None:
     stop = Stop(settings.work.grace, told=systemd.stopping)
     with stdout_of_the_log() as stream, bound(**name(settings)), stop.on_signals():
         setup(settings.log.format, settings.log.level, stream=stream)
-        code = asyncio.run(app.run(settings, stop=stop, read=anew, systemd=systemd, stream=stream))
+        with asyncio.Runner(loop_factory=quickest_loop()) as runner:
+            code = runner.run(app.run(settings, stop=stop, read=anew, systemd=systemd, stream=stream))
     sys.exit(code)
+
+
+def quickest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the daemon's event loop: uvloop where it is installed, which is an extra; None is asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415  # an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def reloaded(config: Path | None, handlers: Sequence[Path]) -> int:
