@@ -63,8 +63,7 @@ pages: $(VENV)/dev.stamp  ## The documentation as a site, build/site/index.html;
 docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
 	$(BIN)/python -m vodworker.reference docs
 
-bench: $(VENV)/dev.stamp  ## The benchmarks
-	@test -d bench || { echo "There are no benchmarks yet." >&2; exit 1; }
+bench: $(VENV)/dev.stamp  ## The benchmarks that take minutes (all: .venv/bin/python -m bench --long)
 	@$(BIN)/python -m bench
 
 lock: $(VENV)/dev.stamp  ## Write the lock files anew from pyproject.toml, with the newest versions

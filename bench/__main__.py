@@ -1,4 +1,4 @@
-"""Every measurement in turn; `python -m bench NAME…` makes these alone, `python -m bench --list` says what there is.
+"""The measurements in turn; `python -m bench NAME…` makes these alone, `python -m bench --list` says what there is.
 
 Each is a module or package of this one, can be run by itself (`python -m bench.NAME --help`), and ends with 0 only if
 what it measured is what is promised.
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+LONG = frozenset({"ceilings", "flat", "growing", "replicas", "soak", "throughput"})  # each takes many minutes
 
 
 def found() -> dict[str, str]:
@@ -27,7 +28,8 @@ def main() -> int:
     """Make them; the number of those that failed."""
     known = found()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="all of them, if none is given")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all that take minutes, if none is given")
+    parser.add_argument("--long", action="store_true", help="without a NAME: the long ones, too")
     parser.add_argument("--list", action="store_true", help="say what there is")
     asked = parser.parse_args()
     if unknown := [name for name in asked.names if name not in known]:
@@ -38,7 +40,7 @@ def main() -> int:
         return 0
     codes = [
         subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode  # noqa: S603  # our own modules
-        for name in asked.names or known
+        for name in asked.names or [name for name in known if asked.long or name not in LONG]
     ]
     return sum(code != 0 for code in codes)
 
