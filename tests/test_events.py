@@ -805,11 +805,13 @@ def test_mutated_events_keep_their_type(original: tuple[str, dict[str, Any]], ch
 def test_a_slip_in_a_name_fails_where_it_is_made() -> None:
     """An event made in Python has the fields of its class, by our names or the service's; what is decoded keeps all."""
     made: Any = NewFileUpload
+    deleted: Any = FileDeleted
+    unknown: Any = Unknown
 
     with pytest.raises(TypeError, match=r"^NewFileUpload has no field fileid; did you mean file_id\?$"):
         made(fileid="7")
     with pytest.raises(TypeError, match=r"^FileDeleted has no field x; it has status, message, file_info$"):
-        FileDeleted(x=1)
+        deleted(x=1)
     assert made(file_id="7") == made(fileId="7")
     assert {"fileid": "7"} == decode(b'{"eventType":"NewFileUpload","data":{"fileid":"7"}}').model_extra
-    assert {"any": 1} == Unknown(any=1).model_extra
+    assert {"any": 1} == unknown(any=1).model_extra
