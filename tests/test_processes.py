@@ -77,8 +77,14 @@ async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) ->
     assert "f1" == entry["key"]
 
 
-@pytest.mark.parametrize("body", ["await asyncio.sleep(1000)", "time.sleep(1000)"], ids=["waits", "blocks"])
-async def test_a_second_signal_stops_at_once(tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize(
+    "body,then",
+    [
+        pytest.param("await asyncio.sleep(1000)", "worker.stopping", id="waits"),
+        pytest.param("time.sleep(1000)", "loop.blocked", id="blocks"),
+    ],
+)
+async def test_a_second_signal_stops_at_once(tmp_path: Path, body: str, then: str) -> None:
     """Who asks twice does not want to wait for the grace, whatever a handler does; the log has the last word."""
     async with site(tmp_path) as (emulator, place):
         place.handler(f"ctx.log.info('began')\n{body}")
@@ -86,6 +92,7 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path, body: str) -> None:
             emulator.emit(upload(1))
             await daemon.said("began")
             daemon.process.send_signal(signal.SIGTERM)
+            await daemon.said(then)
             daemon.process.send_signal(signal.SIGINT)
             await daemon.said("worker.cut")
             code = await daemon.process.wait()

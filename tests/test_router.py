@@ -454,11 +454,21 @@ def test_failure_is_tried_again(error: BaseException) -> None:
     assert [Again(2.0, why), Dead(f"attempt 2 of 2 failed: {why}")] == endings
 
 
-async def test_run_that_is_thrown_away_ends() -> None:
-    """A run whose loop has gone is closed where it stands: that is no failure of the handler, and nothing goes on."""
-    run = ran(returning_never)
-    run.send(None)
-    run.close()
+def test_run_that_is_thrown_away_ends() -> None:
+    """A run whose loop has gone is closed where it stands: that is no failure of the handler, and nothing follows."""
+    followed: list[object] = []
+
+    async def run() -> None:
+        followed.append(await ran(returning_never))
+
+    async def begin() -> None:
+        begun.send(None)
+
+    begun = run()
+    asyncio.run(begin())
+    begun.close()
+
+    assert [] == followed
 
 
 async def test_task_that_a_handler_cancelled_is_its_own_failure() -> None:

@@ -21,16 +21,28 @@ def log(logging_restored: None) -> io.BytesIO:
     return stream
 
 
+class Cuts:
+    """Where the process would end: notes why, and lets the test wait for it."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        self.over = threading.Event()
+
+    def __call__(self, why: str) -> None:
+        """Be ended."""
+        self.why = why
+        self.over.set()
+
+
 def test_a_second_signal_is_heard_without_the_loop() -> None:
     """Who asks twice is heard though no loop runs, as when a handler blocks it; the first is told to the supervisor."""
     told: list[float] = []
-    cuts: list[str] = []
-    with Stop(7, told=told.append, cut=cuts.append).on_signals():
+    with Stop(7, told=told.append, cut=(cuts := Cuts())).on_signals():
         signal.raise_signal(signal.SIGTERM)
-        before = [*cuts]
         signal.raise_signal(signal.SIGINT)
+        cuts.over.wait()
 
-    assert ([7 + HARD_STOP], [], ["a second signal"]) == (told, before, cuts)
+    assert ([7 + HARD_STOP], "a second signal") == (told, cuts.why)
 
 
 def test_a_signal_before_the_loop_counts() -> None:
@@ -80,18 +92,11 @@ async def test_what_is_open_is_not_given_up() -> None:
 
 def test_a_process_that_does_not_end_is_cut() -> None:
     """When the grace and a little more are over, the process is cut, and says why."""
-    cuts: list[str] = []
-    over = threading.Event()
-
-    def cut(why: str) -> None:
-        cuts.append(why)
-        over.set()
-
-    with Stop(-HARD_STOP, cut=cut).on_signals():
+    with Stop(-HARD_STOP, cut=(cuts := Cuts())).on_signals():
         signal.raise_signal(signal.SIGTERM)
-        over.wait()
+        cuts.over.wait()
 
-    assert [f"it did not end within its grace of {-HARD_STOP:g} s"] == cuts
+    assert f"it did not end within its grace of {-HARD_STOP:g} s" == cuts.why
 
 
 def test_a_broken_journal_is_told_once(log: io.BytesIO) -> None:

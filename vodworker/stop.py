@@ -4,32 +4,28 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from math import inf
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from vodworker.errors import JournalError
 from vodworker.log import log
 
 HARD_STOP = 1.5  # seconds after the grace: a handler that ignores its end does not keep the process
-LAST_WORD = 0.4  # seconds for the line about it, within the promised 2: whoever reads the log may have stopped
+LAST_WORD = 0.4  # seconds for the line about it: within the promised 2, and enough on a busy machine
 UNCLEAN = 1  # the exit code of a process that had to be cut
 
 
 def cut(why: str) -> None:
-    """End the process at once; entries stay open in the journal, so nothing is lost by it.
-
-    In threads, and without waiting for them: a signal may have come in the middle of a line, and who is interrupted
-    there must go on to let go of the log's stream.
-    """
+    """End the process at once; entries stay open in the journal, so nothing is lost by it."""
+    # In a thread, because whoever holds the log's stream may never let go of it: its reader may have stopped reading.
     last = threading.Thread(target=lambda: log.error("worker.cut", why=why), daemon=True)
-
-    def end() -> None:
-        last.start()
-        last.join(LAST_WORD)
-        os._exit(UNCLEAN)
-
-    threading.Thread(target=end, daemon=True).start()
+    last.start()
+    last.join(LAST_WORD)
+    os._exit(UNCLEAN)
 
 
 class Stop:
@@ -49,7 +45,9 @@ class Stop:
         self._cut = cut
         self._heard = False
         self._broken = False
-        self._timers: list[threading.Timer] = []
+        # A signal's handler may interrupt anything, the start of a thread too: it starts none, and takes no lock. This
+        # queue is the one of the library that may be written to from there.
+        self._orders: SimpleQueue[tuple[float, str] | None] = SimpleQueue()
         self._scope: asyncio.Timeout | None = None
 
     def __repr__(self) -> str:
@@ -58,23 +56,23 @@ class Stop:
     @contextmanager
     def on_signals(self) -> Generator["Stop"]:
         """Let SIGTERM and SIGINT ask for it. The handlers are Python's own: a loop that is blocked does not matter."""
+        threading.Thread(target=self._guard, name="stop", daemon=True).start()
         before = {name: signal.signal(name, self.heard) for name in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield self
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
-            for timer in self._timers:
-                timer.cancel()
+            self._orders.put(None)
 
     def heard(self, _signal: int, _frame: FrameType | None) -> None:
         """A signal came. This runs between any two steps of Python."""
         if self._heard:
-            self._cut("a second signal")
+            self._orders.put((0, "a second signal"))
             return
         self._heard = True
         self._told(self._grace + HARD_STOP)
-        self._end_within(self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s")
+        self._orders.put((self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s"))
         if self._loop:
             self._loop.call_soon_threadsafe(self._ask)
 
@@ -105,10 +103,18 @@ class Stop:
         if not self._broken:
             self._broken = True
             log.critical("journal.failed", journal=journal, error=str(error))
-            self._end_within(HARD_STOP, "the journal failed, and a handler did not end")
+            self._orders.put((HARD_STOP, "the journal failed, and a handler did not end"))
 
-    def _end_within(self, seconds: float, why: str) -> None:
-        limit = threading.Timer(seconds, self._cut, [why])
-        limit.daemon = True
-        limit.start()
-        self._timers.append(limit)
+    def _guard(self) -> None:
+        """A thread's work: cut the process when the earliest end that was ordered has come."""
+        end, why = inf, ""
+        while True:
+            try:
+                order = self._orders.get(timeout=None if end == inf else max(0.0, end - time.monotonic()))
+            except Empty:
+                self._cut(why)
+                return
+            if order is None:
+                return
+            seconds, reason = order
+            end, why = min((end, why), (time.monotonic() + seconds, reason))
