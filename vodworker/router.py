@@ -228,15 +228,9 @@ def wrong(routes: Sequence[Route]) -> list[str]:
 
 
 def our_end() -> Callable[[BaseException], bool]:
-    """Whether an error is the end of this task by us, and not a plug-in's own doing: cancelled, or thrown away."""
+    """Whether an error is the end of this task by us, and not a plug-in's own doing."""
     task = asyncio.current_task()
-
-    def ours(error: BaseException) -> bool:
-        if isinstance(error, asyncio.CancelledError):
-            return task is not None and task.cancelling() > 0
-        return isinstance(error, GeneratorExit) and running_task() is not task
-
-    return ours
+    return lambda error: isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 DOORS = frozenset(
@@ -253,10 +247,3 @@ def uncovered(error: BaseException) -> BaseException:
         known = {id(it) for it in chain}
         chain += [it for it in (link.__cause__, link.__context__) if it is not None and id(it) not in known]
     return error
-
-
-def running_task() -> asyncio.Task[Any] | None:
-    """The task that runs here; None where there is no loop, too."""
-    with suppress(RuntimeError):
-        return asyncio.current_task()
-    return None

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from vodworker.alarm import alarmed
 from vodworker.errors import ConfigError, JournalError
-from vodworker.worker.alarm import alarmed
 
 BROKEN, OTHER = JournalError("no space"), ConfigError(["another"])
 
