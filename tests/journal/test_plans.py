@@ -171,7 +171,7 @@ FULL = {"events", "entries", "attempts"}
 
 @pytest.mark.timeout(60)
 async def test_a_server_reads_no_table_through(cluster: Cluster) -> None:
-    """Knowing a full journal's statistics, PostgreSQL finds by indexes what is recorded, claimed, held and settled."""
+    """Knowing a full journal's statistics, PostgreSQL finds by indexes what daemons look for all the time."""
     schema = f"s{next(SCHEMAS)}"
     url = cluster.url(schema=schema)
     flat.fill(url, 2_000, 10_000)
@@ -184,6 +184,8 @@ async def test_a_server_reads_no_table_through(cluster: Cluster) -> None:
                 await store.mark([receipt.event_id for receipt in receipts], how)
             entries = (await store.claim({"h": 16}, lease=60)).entries
             await store.keep(entries, lease=60)
+            await store.intend(entries[0], action="A", identity="a", request=b"{}")
+            await store.replied(entries[0], identity="a", reply=b"{}", task="task", ends_in="T")
             endings: tuple[Ending, ...] = (Finished(), Again(1.0, "later"), Dead("no"))
             for entry, ending in zip(entries[:3], endings, strict=True):
                 await store.settle(entry, ending)

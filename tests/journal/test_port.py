@@ -13,6 +13,7 @@ from vodworker.journal.port import (
     KEPT_ATTEMPTS,
     STATES,
     TASK_LIFE,
+    Arrival,
     Claim,
     Entry,
     Filter,
@@ -25,6 +26,7 @@ from vodworker.journal.port import (
     Token,
 )
 from vodworker.outcome import Again, Dead, Finished
+from vodworker.wire import dumps
 
 # record
 
@@ -1601,6 +1603,43 @@ async def test_an_event_ends_its_task(store: Store, clock: Clock) -> None:
     assert ["task-2"] == [row["task"] for row in await store.tasks()]
     assert ["task-2"] == [out.task for out in await store.overdue(first=1, limit=5)]
     assert await store.origin("task-1")
+
+
+FLOW = "ProcedureStateChanged"
+
+
+def finished(task: str) -> Arrival:
+    """The event that tells the end of a task, as the service writes it."""
+    data = {"vodTaskId": task, "status": "FINISH"}
+    return replace(arrival(type=FLOW), body=dumps({"eventType": FLOW, "data": data}), ends=task)
+
+
+async def test_an_end_may_be_told_before_its_task_is_known(store: Store, clock: Clock) -> None:
+    """A task that ended between its call and the note of its reply is not out; nor is it found later."""
+    await record(store, arrival("upload"))
+    entry = await claim_one(store)
+    clock.advance(1)
+    await store.intend(entry, action="ProcessFile", identity="p", request=b"{}")
+    clock.advance(1)
+    ids = await record(store, finished("task-10"), finished("task-1"), arrival("later"))
+    clock.advance(1)
+    await store.replied(entry, identity="p", reply=b"{}", task="task-1", ends_in=FLOW)
+    (found,) = await store.record([replace(arrival("found"), ends="task-1", found=True)])
+
+    assert [] == await store.tasks()
+    assert Receipt(ids[1], copy=True) == found
+
+
+async def test_an_end_before_the_call_is_of_an_earlier_run(store: Store, clock: Clock) -> None:
+    """A task that is run again is out, although its first end is in the journal."""
+    await record(store, finished("task-1"))
+    entry = await claim_one(store)
+    clock.advance(1)
+    await store.intend(entry, action="RedoTask", identity="redo", request=b"{}")
+    clock.advance(1)
+    await store.replied(entry, identity="redo", reply=b"{}", task="task-1", ends_in=FLOW)
+
+    assert ["task-1"] == [row["task"] for row in await store.tasks()]
 
 
 async def test_a_found_end_waits_for_no_confirmation(store: Store) -> None:

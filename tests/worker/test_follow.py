@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from vodworker.api import ConcatVideo, ProcessFile, RedoTask, SourceFile, Transcode
 from vodworker.emulator import Plan
-from vodworker.emulator.faults import Code
+from vodworker.emulator.faults import Code, Cut
 from vodworker.events import ConcatComplete, NewFileUpload, ProcedureStateChanged
 from vodworker.handler import Context, on
 from vodworker.journal.port import Origin
@@ -104,6 +104,27 @@ async def test_an_event_that_comes_after_it_was_found_is_a_copy(world: Any) -> N
     assert 1 == len(heard)
     assert 0 == len(it.emulator.queue)
     assert 1 == len([line for line in told if line["event"] == "event.duplicate"])
+
+
+@in_virtual_time
+async def test_an_end_that_is_told_before_its_task_is_known_is_no_news_later(world: Any) -> None:
+    """Where the reply to a call is lost, its task may have ended before it is found: its end is handled once."""
+    heard: list[str] = []
+
+    @on(ProcedureStateChanged)
+    async def hear(event: ProcedureStateChanged, ctx: Context) -> None:
+        heard.append(event.key)
+
+    cut = Cut(action="ProcessFile", when="after", count=1)
+    async with world(hold=IDLE, faults=Plan(faults=(cut,))) as it, it.worker(processing(), hear, streams=1):
+        file_id = it.video("a")
+        it.emulator.emit(uploaded(file_id))
+        await asyncio.sleep(60)
+        async with it.journal() as store:
+            out = await store.tasks()
+        await asyncio.sleep(2 * OVERDUE)
+
+    assert ([file_id], []) == (heard, out)
 
 
 @in_virtual_time

@@ -215,8 +215,8 @@ class Calls(Protocol):
     ) -> bool:
         """Note the reply; from now on `find` returns it.
 
-        A task that the call started is followed from now on, until an event of the type `ends_in` tells its end; one
-        that is run again is expected anew.
+        A task that the call started is followed from now on, until an event of the type `ends_in` tells its end, if
+        none has since the call was about to be sent; one that is run again is expected anew.
         found: the service was asked for the task, and nobody saw the reply. Then False, and nothing is noted, when the
         task belongs to a recorded call, or this call has its reply by now.
         """

@@ -3,14 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vodworker.events import ends
 from vodworker.journal.port import TASK_LIFE, Entry, Origin, Out
 from vodworker.journal.session import Session
+from vodworker.wire import loads
 
 FOLLOW = """
 INSERT INTO tasks (id, event, handler, action, ends_in, started)
 SELECT task, %s, %s, action, %s, %s FROM calls WHERE entry = %s AND task = %s ORDER BY id DESC LIMIT 1
 ON CONFLICT (id) DO UPDATE SET started = excluded.started, asked = 0, ask = NULL, ended = NULL, found = false
 """
+# In two steps, so that the planner knows how few events there are since the call.
+LAST_BEFORE = """
+SELECT events.id FROM events, (SELECT made FROM calls WHERE entry = %s AND task = %s ORDER BY id DESC LIMIT 1) AS call
+WHERE recorded <= made ORDER BY events.id DESC LIMIT 1
+"""
+FIND_TOLD = "SELECT id, body FROM events WHERE id > %s AND type = %s AND position(%s::bytea IN body) > 0"
 TAKE_OVERDUE = """
 WITH asked AS (SELECT %s::float8 AS now, %s::float8 AS first),
 overdue AS (
@@ -37,8 +45,12 @@ FROM tasks, (SELECT %s::float8 AS now) AS clock WHERE ended IS NULL ORDER BY sta
 
 
 def follow(db: Session, now: float, task: str, entry: Entry, ends_in: str) -> None:
-    """Expect the end of a task that a recorded call of this entry started."""
+    """Expect the end of a task that a recorded call of this entry started, unless it was told since that was sent."""
     db.do(FOLLOW, entry.event_id, entry.handler, ends_in, now, entry.id, task)
+    before = next((event for (event,) in db.rows(LAST_BEFORE, entry.id, task)), 0)
+    for event, body in db.rows(FIND_TOLD, before, ends_in, task.encode()):
+        if ends(loads(body)) == task:
+            ended(db, {task: (event, False)})
 
 
 def overdue(db: Session, now: float, first: float, limit: int) -> list[Out]:

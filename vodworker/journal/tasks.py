@@ -3,12 +3,22 @@
 from sqlite3 import Connection
 from typing import Any
 
+from vodworker.events import ends
 from vodworker.journal.port import TASK_LIFE, Entry, Origin, Out
+from vodworker.wire import loads
 
 FOLLOW = """
 INSERT INTO tasks (id, event, handler, action, ends_in, started)
 SELECT task, ?, ?, action, ?, ? FROM calls WHERE entry = ? AND task = ? ORDER BY id DESC LIMIT 1
 ON CONFLICT (id) DO UPDATE SET started = excluded.started, asked = 0, ask = NULL, ended = NULL, found = 0
+"""
+# Read from the newest event back to the call: a moment's, or what came since a reply was lost.
+FIND_TOLD = """
+SELECT id, body FROM events WHERE type = :type AND instr(body, :task) AND id > coalesce((
+    SELECT id FROM events WHERE recorded <= (
+        SELECT made FROM calls WHERE entry = :entry AND task = CAST(:task AS TEXT) ORDER BY id DESC LIMIT 1
+    ) ORDER BY id DESC LIMIT 1
+), 0)
 """
 FIND_OVERDUE = """
 SELECT id, ends_in, event, handler, action, :now - started, asked FROM tasks
@@ -26,8 +36,12 @@ SELECT id, action, handler, event, ends_in, ? - started, asked, ask - ? FROM tas
 
 
 def follow(db: Connection, now: float, task: str, entry: Entry, ends_in: str) -> None:
-    """Expect the end of a task that a recorded call of this entry started."""
+    """Expect the end of a task that a recorded call of this entry started, unless it was told since that was sent."""
     db.execute(FOLLOW, (entry.event_id, entry.handler, ends_in, now, entry.id, task))
+    since = {"type": ends_in, "task": task.encode(), "entry": entry.id}
+    for event, body in db.execute(FIND_TOLD, since).fetchall():
+        if ends(loads(body)) == task:
+            ended(db, task, event, found=False)
 
 
 def overdue(db: Connection, now: float, first: float, limit: int) -> list[Out]:
