@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -428,10 +428,9 @@ def _second(now: int) -> str:
 
 def dumps(facts: Mapping[str, object]) -> bytes:
     """These facts as one JSON object, secrets masked. Total: whatever the facts are, this returns."""
-    line = b""
-    with plugin_door():  # it has its own limits, too: a lone surrogate, a huge number, a ring, a key that is no string
+    try:
         line = orjson.dumps(facts, _other)
-    if not line:
+    except orjson.JSONEncodeError:  # it has its own limits: a lone surrogate, a huge number, a ring, a key of no text
         line = orjson.dumps(_plain(facts))
     # Looked for in the finished line: it is quick, and finds a secret however deep it lies.
     lower = line.lower()
@@ -513,10 +512,11 @@ class _Lines:
         self._stream = stream
 
     def msg(self, line: bytes) -> None:
-        # A full disk, a reader that went away, a stream that is closed; a signal in the middle of another line.
-        with suppress(OSError, ValueError, RuntimeError):
+        try:  # `suppress` costs as much as the writing
             self._stream.write(line + b"\n")
             self._stream.flush()
+        except (OSError, ValueError, RuntimeError):
+            pass  # a full disk, a reader that is gone, a stream that is closed; a signal in the middle of another line
 
     debug = info = warning = error = critical = msg
 
