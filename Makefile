@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test long check format lint types more-types shell shape shipped pages docs bench lock clean
+.PHONY: help demo test long check format lint types more-types shell shape shipped pages cost docs bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp  ## The tests, in random order, on all cores, with branc
 long: $(VENV)/dev.stamp  ## The tests that take minutes: installations, outages, kills
 	@$(BIN)/pytest -m long --numprocesses auto --dist worksteal
 
-check: format lint types more-types shell shape shipped pages  ## What can be judged without running the program (all of it: make -k check)
+check: format lint types more-types shell shape shipped pages cost  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
 
 format: $(VENV)/dev.stamp
@@ -62,6 +62,9 @@ pages: $(VENV)/dev.stamp  ## The documentation as a site, build/site/index.html;
 
 docs: $(VENV)/dev.stamp  ## Write the reference pages anew from the declarations
 	$(BIN)/python -m vodworker.reference docs
+
+cost: $(VENV)/dev.stamp
+	@$(BIN)/python -m bench.gate
 
 bench: $(VENV)/dev.stamp  ## The benchmarks that take minutes (all: .venv/bin/python -m bench --long)
 	@$(BIN)/python -m bench
