@@ -331,7 +331,6 @@ def test_block_holds(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.long
 @pytest.mark.timeout(2 * LONGEST_COMMANDS)
 @pytest.mark.parametrize("name", sorted(SEQUENCES))
 def test_sequence_holds(name: str, tmp_path: Path) -> None:
