@@ -1171,6 +1171,16 @@ async def test_only_the_last_attempts_are_kept(store: Store) -> None:
     assert [*range(3, KEPT_ATTEMPTS + 3)] == [number for number, *_ in await attempts(store)]
 
 
+async def test_only_the_last_losses_are_kept(store: Store, clock: Clock) -> None:
+    """However often its worker dies, what is noted of an entry is bounded."""
+    await record(store, arrival("a"))
+    for _ in range(KEPT_ATTEMPTS + 3):
+        await claim_one(store, lease=1)
+        clock.advance(2)
+
+    assert [*range(3, KEPT_ATTEMPTS + 3)] == [number for number, *_ in await attempts(store)]
+
+
 async def test_a_wait_for_a_token_is_told(store: Store, clock: Clock) -> None:
     """While a run waits its entry says for what, and since when; not when it goes on, nor in a later run."""
     await record(store, arrival("a"))

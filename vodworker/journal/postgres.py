@@ -101,6 +101,10 @@ RETURNING taken.lost, taken.due,
     entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded,
     entries.lost, entries.outages
 """
+DROP_OLD_LOSSES = f"""
+DELETE FROM attempts USING unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
+WHERE entry = mine.id AND attempts.fence < mine.fence - {KEPT_ATTEMPTS}
+"""
 NEXT_DUE = """
 SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
     SELECT min(due) AS due FROM entries WHERE state = 'ready' AND entries.handler = room.handler AND due > now
@@ -565,6 +569,7 @@ def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Cl
         (lost, due, Entry(*entry)) for lost, due, *entry in db.rows(CLAIM, now, lease, [*free], [*free.values()])
     ]
     taken.sort(key=lambda it: (order[it[2].handler], not it[0], it[1], it[2].id))
+    db.each(DROP_OLD_LOSSES, [(entry.id, entry.fence) for lost, _, entry in taken if lost])
     (due,) = db.one(NEXT_DUE, [*free], now)
     return Claim(tuple(entry for *_, entry in taken), None if due is None else max(SOON, due - now))
 
