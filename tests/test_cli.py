@@ -207,6 +207,16 @@ async def test_call_prints_the_reply(shell: Shell, folder: Path, emulator: Emula
     assert (0, "Success") == (json.loads(result.stdout)["code"], json.loads(result.stdout)["codeDesc"])
 
 
+@pytest.mark.parametrize(
+    "words", [["--config", "other.toml", "GetTaskList"], ["GetTaskList", "--config", "other.toml"]]
+)
+def test_settings_of_a_call_can_be_named_on_either_side(shell: Shell, words: list[str]) -> None:
+    """`--config` stands before the action, as with any command, or behind it."""
+    result = shell("call", *words, "status=FINISH")
+
+    assert (78, "other.toml cannot be read") == (result.exit_code, result.stderr.partition(":")[0])
+
+
 async def test_call_says_that_it_waits(shell: Shell, folder: Path, emulator: Emulator) -> None:
     """While all tokens are out `call` waits for one, and says on stderr for which and about how long."""
     write_settings(folder, emulator.url)
@@ -413,15 +423,15 @@ def test_handlers_without_events_have_names(shell: Shell, folder: Path) -> None:
 @pytest.mark.usefixtures("journal")
 @pytest.mark.parametrize("columns", ["80", "40", "200"])
 def test_events_are_a_table_for_readers(shell: Shell, columns: str) -> None:
-    """A reader sees each entry in a line, with its reason below it, and the sums; 80 columns are enough."""
+    """A reader sees each entry in a line, its event and reason below it, and the sums; 80 columns are enough."""
     result = shell("events", "list", "--table", COLUMNS=columns)
 
     lines = result.stdout.splitlines()
     assert re.search(r"3 events, .*1 done, 1 dead", " ".join(result.stdout.split()))
     assert max(map(len, lines)) <= int(columns)
     if columns != "40":
-        assert ["entry  state  try    age  handler  type", "    no key: due"] == [lines[0], lines[2]]
-        assert "    k1: dead: no such template" in lines
+        assert ["entry  state  try    age  handler  type", "    event 3, no key: due"] == [lines[0], lines[2]]
+        assert "    event 1, k1: dead: no such template" in lines
 
 
 @pytest.mark.usefixtures("journal")
@@ -434,7 +444,7 @@ def test_handler_rests_until_it_is_resumed(shell: Shell) -> None:
 
     assert "upload is paused; `vodworker events resume upload` lets it go on\n" == paused.stdout
     assert "no key: its handler is paused: the shop is closed" in listed.stdout
-    assert re.search(r"upload is paused since \d\.\d s: the shop is closed", listed.stdout)
+    assert re.search(r"upload has been paused for \d\.\d s: the shop is closed", listed.stdout)
     assert (1, "uplaod is not paused; did you mean upload?\n") == (wrong.exit_code, wrong.stderr)
     assert (0, "upload goes on\n") == (resumed.exit_code, resumed.stdout)
 
@@ -661,23 +671,24 @@ def test_health_needs_an_address(shell: Shell) -> None:
 
 
 def test_tasks_are_listed(shell: Shell, folder: Path) -> None:
-    """`tasks` tells what is out, where it came from and what it waits for, as JSON or as a table."""
+    """`tasks` tells what is out, where it came from and what it waits for, as JSON or as a table; its id is whole."""
+    task = "1250000001-Procedure-838e723f13a134be84aae6e1135a5358"
 
     async def start() -> None:
         async with open_sqlite(folder / "vodworker.db") as store:
             await store.record([Arrival(b"{}", "NewFileUpload", "k1", ("publish",))])
             (entry,) = (await store.claim({"publish": 1}, lease=60.0)).entries
             await store.intend(entry, action="ProcessFile", identity="a#1", request=b"{}")
-            await store.replied(entry, identity="a#1", reply=b"{}", task="task-1", ends_in="ProcedureStateChanged")
+            await store.replied(entry, identity="a#1", reply=b"{}", task=task, ends_in="ProcedureStateChanged")
 
     asyncio.run(start())
     (row,) = map(json.loads, shell("tasks").stdout.splitlines())
-    table = shell("tasks", "--table").stdout
+    table = shell("tasks", "--table", COLUMNS="80").stdout
 
-    assert ("task-1", "ProcessFile", "publish", 1, "ProcedureStateChanged") == tuple(
+    assert (task, "ProcessFile", "publish", 1, "ProcedureStateChanged") == tuple(
         row[name] for name in ("task", "action", "handler", "event_id", "waits_for")
     )
-    assert "task-1" in table
+    assert f"    {task}" in table.splitlines()
 
 
 # ---- explain

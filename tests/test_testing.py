@@ -9,7 +9,7 @@ import pytest
 from vodworker import Context, Done, Reject, Retry, on
 from vodworker.api import GetTaskInfo, ModifyVodInfo, ProcessFile, RedoTask, Reply, TaskInfo, Transcode
 from vodworker.emulator.faults import Code, Plan
-from vodworker.errors import BadReply, CallError, Denied, InDoubt, Refused, Unreachable, refusal
+from vodworker.errors import BadReply, CallError, Denied, InDoubt, InvalidCall, Refused, Unreachable, refusal
 from vodworker.events import EVENTS, Event, FileDeleted, NewFileUpload, TaskComplete, TaskEvent, Unknown, decode, ends
 from vodworker.handler import Caller
 from vodworker.outcome import Outcome
@@ -17,6 +17,16 @@ from vodworker.testing import FAULTS, Recorder, Stage, context, run, sample, sam
 
 ASK = GetTaskInfo(vod_task_id="t")
 REDO = RedoTask(vod_task_id="t")
+
+
+@pytest.mark.parametrize("thing", [ProcessFile, "ProcessFile", None])
+async def test_what_is_no_action_is_refused(thing: Any) -> None:
+    """A test finds a call of something that is no action, as the daemon would, and learns what to write."""
+    vod = Recorder()
+
+    with pytest.raises(InvalidCall, match=r"takes an action, as in GetVideoInfo\(file_id=…\), not "):
+        await vod.call(thing)
+    assert [] == vod.calls
 
 
 async def test_recorder_notes_and_answers() -> None:

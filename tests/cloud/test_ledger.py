@@ -9,7 +9,7 @@ from tests.cloud.desk import concat, desk, process
 from vodworker.api import CreateClass, GetVideoInfo
 from vodworker.cloud.ledger import Deadline, Ledger
 from vodworker.emulator.faults import Code, Cut, Latency
-from vodworker.errors import CallError, JournalError, Overtaken, Refused, Unreachable
+from vodworker.errors import CallError, InvalidCall, JournalError, Overtaken, Refused, Unreachable
 from vodworker.testing import in_virtual_time
 
 
@@ -38,6 +38,16 @@ async def test_a_named_call_is_the_same_whatever_its_content() -> None:
 
         assert first.vod_task_id == second.vod_task_id
         assert 1 == it.emulator.audit.arrivals("ProcessFile")
+
+
+@in_virtual_time
+async def test_what_is_no_action_is_not_tried_again() -> None:
+    """A call of something that is no action, such as a class, fails in words, and as nothing that passes."""
+    async with desk() as it, it.run() as ledger:
+        with pytest.raises(InvalidCall, match="takes an action") as caught:
+            await ledger.call(CreateClass)  # type: ignore[arg-type]  # the slip that it is about
+
+        assert not caught.value.retryable
 
 
 @in_virtual_time

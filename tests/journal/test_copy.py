@@ -198,6 +198,19 @@ def test_no_journal_is_made_to_be_copied(tmp_path: Path, database: str) -> None:
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_a_journal_is_not_copied_onto_itself(tmp_path: Path) -> None:
+    """Two names of one file are one journal; it is told so, and not that somebody uses it."""
+    path = tmp_path / "journal.db"
+
+    async def make() -> None:
+        async with open_sqlite(path):
+            pass
+
+    asyncio.run(make())
+    with pytest.raises(JournalError, match="the same journal"):
+        copy(f"sqlite:///{path}", f"sqlite:///{tmp_path}/../{tmp_path.name}/journal.db")
+
+
 def columns(ask: Callable[[str], Any]) -> dict[str, set[str]]:
     """The columns of each table, but for those that a store makes for itself."""
     return {

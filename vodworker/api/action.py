@@ -52,6 +52,12 @@ class Group(Params):
         __init__.__pydantic_base_init__ = True
 
 
+def must_be_action(thing: object) -> None:
+    """Raise `InvalidCall` for what is none, such as a class without its parameters; sending it again cannot help."""
+    if not isinstance(thing, Action):
+        raise InvalidCall("call", f"it takes an action, as in GetVideoInfo(file_id=…), not {thing!r:.60}")
+
+
 def said(error: ValidationError) -> str:
     """What is wrong with some parameters, in one line: each field, its value, its bound."""
     return "; ".join(

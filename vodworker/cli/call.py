@@ -11,7 +11,7 @@ from vodworker.api.action import Action, Reply
 from vodworker.api.describe import parameters
 from vodworker.app import service
 from vodworker.cli.declared import facts, notes, parsed, sentence
-from vodworker.cli.manners import config_option, quiet, read, tell_of_waits
+from vodworker.cli.manners import config_option, quiet, read, tell_of_waits, with_config
 from vodworker.config import Settings, nearest
 from vodworker.log import heard
 
@@ -65,7 +65,7 @@ class Caller(click.Command):
             action = parsed(self.action, pairs)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        settings = read(config)
+        settings = read(config or click.get_current_context().obj)
         quiet()
         reply = asyncio.run(_call(settings, action))
         click.echo(reply.model_dump_json(by_alias=True, exclude_unset=True, indent=2))
@@ -77,15 +77,18 @@ async def _call(settings: Settings, action: Action[Reply]) -> Reply:
             return await cloud.vod.call(action)
 
 
+@with_config
 @click.command(
     cls=Actions,
     subcommand_metavar="ACTION [NAME=VALUE]...",
     epilog="Examples: vodworker call GetVideoInfo file_id=5285890784363430543, vodworker call ProcessFile"
     " file_id=5285890784363430543 transcode.definition=210,220, vodworker call ProcessFile --help",
 )
-def call() -> None:
+@click.pass_context
+def call(ctx: click.Context, config: Path | None) -> None:
     """Call any action of the service; JSON out.
 
     The reply goes to stdout as it came. The call waits for a token of its ceiling, from the same journal as the daemon,
     and says so on stderr.
     """
+    ctx.obj = config  # for the action: options may stand on either side of its name

@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from vodworker.wire import dumps
@@ -13,6 +12,7 @@ from vodworker.wire import dumps
 Rows = Iterable[Mapping[str, Any]]
 
 HEAD = ("entry", "state", "try", "age", "handler", "type")
+TASK_HEAD = ("event", "action", "handler", "waits for", "age", "asked")
 STYLES = {"dead": "red", "discarded": "dim", "done": "green", "running": "cyan", "in doubt": "yellow"}
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 INDENT = 4
@@ -28,10 +28,10 @@ def print_entries(entries: Rows, counts: Mapping[str, int], paused: Rows) -> Non
     console.print(line(HEAD, widths), style="bold")
     for row, entry in zip(rows, entries, strict=True):
         console.print(line(row, widths))
-        below(console, Text(f"{entry['key'] or 'no key'}{': ' * bool(entry['why'])}{entry['why']}", "dim"))
+        below(console, Text(f"event {entry['event_id']}, {entry['key'] or 'no key'}{reason(entry['why'])}", "dim"))
     console.print(", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing", style="dim")
     for it in paused:
-        console.print(Text(f"{it['handler']} is paused since {span(it['age'])}{reason(it['why'])}", "yellow"))
+        console.print(Text(f"{it['handler']} has been paused for {span(it['age'])}{reason(it['why'])}", "yellow"))
 
 
 def line(row: Sequence[str], widths: Sequence[int]) -> Text:
@@ -41,6 +41,26 @@ def line(row: Sequence[str], widths: Sequence[int]) -> Text:
     shown.append(f"{row[1]:<{state}}", STYLES.get(row[1], ""))
     shown.append(f"  {row[2]:>{attempt}}  {row[3]:>{age}}  {row[4]:<{names[0]}}  {row[5]}")
     return shown
+
+
+def print_tasks(tasks: Rows) -> None:
+    """Tasks, the whole id of each in the line below it: it is what the service is asked with."""
+    console = Console(highlight=False)
+    tasks = [*tasks]
+    rows = [
+        (str(it["event_id"]), it["action"], it["handler"], it["waits_for"], span(it["age"]), str(it["asked"]))
+        for it in tasks
+    ]
+    widths = [max(map(len, column)) for column in zip(TASK_HEAD, *rows, strict=True)]
+    console.print(columns(TASK_HEAD, widths), style="bold")
+    for row, task in zip(rows, tasks, strict=True):
+        console.print(columns(row, widths))
+        below(console, Text(task["task"], "dim"))
+
+
+def columns(row: Sequence[str], widths: Sequence[int]) -> Text:
+    """A row of texts, each as wide as its column."""
+    return Text("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_event(event: Mapping[str, Any]) -> None:
@@ -86,19 +106,6 @@ def below(console: Console, text: str | Text) -> None:
 def reason(why: str) -> str:
     """A reason behind what it explains, where there is one."""
     return f": {why}" if why else ""
-
-
-def table(rows: Rows, columns: Sequence[str]) -> Table:
-    """Rows of facts, a column for each name."""
-    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        shown.add_row(*(cell(name, row[name]) for name in columns))
-    return shown
-
-
-def cell(name: str, value: Any) -> Text:
-    """A fact, as short as it can be told."""
-    return Text(span(value) if name == "age" else "" if value is None else str(value))
 
 
 def span(seconds: float) -> str:

@@ -4,14 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from vodworker.cli.events import ask, json_option
 from vodworker.cli.manners import print_json, wants_json, with_config
-from vodworker.cli.shown import table
+from vodworker.cli.shown import print_tasks
 from vodworker.journal.port import Desk
-
-COLUMNS = ("task", "action", "handler", "event_id", "waits_for", "age", "asked")
 
 
 @with_config
@@ -31,4 +28,4 @@ def tasks(*, config: Path | None, as_json: bool | None) -> None:
         for row in rows:
             print_json(row)
     else:
-        Console().print(table(rows, COLUMNS))
+        print_tasks(rows)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import structlog
 
-from vodworker.api.action import Action, Page, Reply
+from vodworker.api.action import Action, Page, Reply, must_be_action
 from vodworker.cloud.client import Item, Vod, pages
 from vodworker.cloud.doubt import Found, Heard, Missing, Unclear, Verdict, look, names_task
 from vodworker.errors import CallError, InDoubt, JournalError, Overtaken, Refused, Unreachable
@@ -245,6 +245,7 @@ class Ledger:
         where that cannot be told, `InDoubt` is raised, or the call is sent again when `on_doubt` says so. What it says
         by default is "resend" where that is harmless, else "reject". Raises a `CallError`.
         """
+        must_be_action(action)
         try:
             return await self._call(action, once, on_doubt or ("resend" if action.harmless else "reject"))
         except JournalError as error:

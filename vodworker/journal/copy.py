@@ -245,6 +245,8 @@ def copy(source: str, target: str) -> dict[str, int]:
     file = None if "://" in source and not source.startswith("sqlite:") else Path(path_of(source))
     if file and not file.exists():
         raise JournalError(f"{file}: there is no journal")
+    if file and file.resolve() == Path(path_of(target)).resolve():
+        raise JournalError(f"{file}: it is the same journal; name another one to copy it to")
     with opened(source) as (reading, read_side), opened(target) as (writing, written_side):
 
         def read(db: Any, now: float) -> object:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, cast
 
-from vodworker.api.action import Action, Page, Reply
+from vodworker.api.action import Action, Page, Reply, must_be_action
 from vodworker.cloud.client import Item, pages
 from vodworker.cloud.ledger import OnDoubt
 from vodworker.config import nearest
@@ -51,6 +51,7 @@ class Recorder:
         on_doubt: OnDoubt | None = None,  # noqa: ARG002  # what is in doubt here is so by order
     ) -> R:
         """The reply to this action; raises the error when it is told to."""
+        must_be_action(action)
         once = None if action.safe else once
         if once is not None and once in self._once:
             return cast("R", self._once[once])  # the same name is the same action
