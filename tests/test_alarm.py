@@ -27,7 +27,7 @@ async def test_a_broken_journal_is_told_before_it_goes_on(error: Exception, told
         raise error
 
     with pytest.raises(type(error)) as caught:
-        await alarmed(part(), heard.append)
+        await alarmed(heard.append, part)
 
     assert (error, told) == (caught.value, heard)
 
@@ -38,6 +38,6 @@ async def test_a_part_that_ends_well_is_quiet() -> None:
 
     async def part() -> None: ...
 
-    await alarmed(part(), heard.append)
+    await alarmed(heard.append, part)
 
     assert [] == heard

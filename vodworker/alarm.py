@@ -1,17 +1,18 @@
 """A broken journal is told at once, and not only when everything that ran beside it has come to its end."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator
+from typing import ParamSpec, TypeAlias
 
 from vodworker.errors import JournalError
 
+P = ParamSpec("P")
 Alarm: TypeAlias = Callable[[JournalError], None]
 
 
-async def alarmed(part: Coroutine[Any, Any, None], alarm: Alarm) -> None:
+async def alarmed(alarm: Alarm, part: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
     """Run a part; when the journal breaks in it, `alarm` is told before the error goes on."""
     try:
-        await part
+        await part(*args, **kwargs)
     except JournalError as error:
         alarm(error)
         raise

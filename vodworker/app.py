@@ -160,7 +160,7 @@ async def run(
     with watch.listening():
         async with answering(settings.http.listen, watch) as address, asyncio.TaskGroup() as group:
             beating = group.create_task(watch.pulse.run(), name="pulse")
-            await alarmed(work(live, router, watch, stop=stop, broken=broken, address=address), broken)
+            await alarmed(broken, work, live, router, watch, stop=stop, broken=broken, address=address)
             beating.cancel()
     return 0
 
@@ -224,7 +224,7 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
         def use(settings: Settings) -> None:
             cloud.vod.account = cloud_account(settings)
 
-        asking = group.create_task(alarmed(watch.ask(cloud.store, cloud.limiter), broken), name="ask the journal")
+        asking = group.create_task(alarmed(broken, watch.ask, cloud.store, cloud.limiter), name="ask the journal")
         with live.reloading(use):
             left = await worker.run(stop.asked)
         asking.cancel()

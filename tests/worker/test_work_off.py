@@ -1,6 +1,8 @@
 """Work off, step by step: leases and fences, what is lost and what comes back, and which ends are counted."""
 
 import asyncio
+import gc
+import warnings
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -257,6 +259,37 @@ async def test_what_is_over_is_forgotten_while_the_worker_runs(world: Worlds) ->
 
 
 # A stop
+
+
+@in_virtual_time
+async def test_stop_waits_for_the_end_of_a_run_to_be_written(world: Worlds) -> None:
+    """A run whose handler ended within the grace is settled and told, although its settlement takes longer."""
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        await asyncio.sleep(1.5)
+
+    async with world() as it:
+        await opened(it)
+        it.slow["settle"] = 3.0
+        with capture_logs() as told:
+            async with it.worker(hear, grace=1.0):
+                await asyncio.sleep(1)
+
+        assert "done" == (await row(it))["state"]
+        assert 1 == len([line for line in told if line["event"] == "handler.done"])
+
+
+@in_virtual_time
+async def test_stop_before_the_start_leaves_nothing_unawaited(world: Worlds) -> None:
+    """A stop that comes before the parts of the loop have begun ends them without a warning."""
+    async with world() as it:
+        with warnings.catch_warnings(record=True) as caught:
+            async with it.worker():
+                pass
+            gc.collect()
+
+        assert [] == [str(warning.message) for warning in caught]
 
 
 @in_virtual_time

@@ -98,7 +98,7 @@ class Limiter:
             limit, burst = self._limit(action), self._burst(action)
             bucket = Bucket(self._tokens, action, limit=limit, burst=burst, hold=self._hold, clock=self._clock)
             self._buckets[action] = bucket
-            self._askers.create_task(alarmed(bucket.serve(), self._alarm), name=f"asker of {action}")
+            self._askers.create_task(alarmed(self._alarm, bucket.serve), name=f"asker of {action}")
         return bucket
 
     @asynccontextmanager

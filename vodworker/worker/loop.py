@@ -1,8 +1,7 @@
 """The whole loop, and how it stops: one event and one deadline."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.client import Vod
@@ -57,14 +56,12 @@ class Worker:
         """
         self._backlog.set(await self._store.sweep(keep=self._retention))
         async with asyncio.TaskGroup() as group:
-
-            def begin(part: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-                return group.create_task(alarmed(part, self._alarm), name=name)
-
-            sweeping = begin(self._sweep(), "sweep")
-            following = begin(self._follow.run(), "follow")
-            begin(self._take_in.run(stop, streams=self._streams, grace=self._grace), "take in")
-            begin(self._work_off.run(stop, grace=self._grace), "work off")
+            sweeping = group.create_task(alarmed(self._alarm, self._sweep), name="sweep")
+            following = group.create_task(alarmed(self._alarm, self._follow.run), name="follow")
+            group.create_task(
+                alarmed(self._alarm, self._take_in.run, stop, streams=self._streams, grace=self._grace), name="take in"
+            )
+            group.create_task(alarmed(self._alarm, self._work_off.run, stop, grace=self._grace), name="work off")
             await stop.wait()
             sweeping.cancel()
             following.cancel()

@@ -41,11 +41,17 @@ class Rules:
 
 @dataclass(slots=True)
 class Run:
-    """An entry in work: as it was claimed last, and the task that runs its handler."""
+    """An entry in work: as it was claimed last, and the task that runs its handler. ended: its end is being written."""
 
     entry: Entry
     task: asyncio.Task[None]
     deadline: Deadline | None = None
+    ended: bool = False
+
+    def cut(self) -> None:
+        """End it, unless it has ended."""
+        if not self.ended:
+            self.task.cancel()
 
 
 class WorkOff:
@@ -85,8 +91,8 @@ class WorkOff:
         A run that only waits for a token is given back at once.
         """
         async with asyncio.TaskGroup() as runs:
-            claiming = runs.create_task(alarmed(self._claim(runs), self._alarm), name="claim")
-            keeping = runs.create_task(alarmed(self._keep(), self._alarm), name="keep")
+            claiming = runs.create_task(alarmed(self._alarm, self._claim, runs), name="claim")
+            keeping = runs.create_task(alarmed(self._alarm, self._keep), name="keep")
             await stop.wait()
             claiming.cancel()
             await asyncio.wait([claiming])
@@ -96,8 +102,9 @@ class WorkOff:
                     run.deadline.hurry()
             if self._runs:
                 await asyncio.wait([run.task for run in self._runs.values()], timeout=grace)
-            for task in (keeping, *(run.task for run in self._runs.values())):
-                task.cancel()
+            keeping.cancel()
+            for run in self._runs.values():
+                run.cut()
         await self._store.release(self._unfinished)
 
     async def _claim(self, runs: asyncio.TaskGroup) -> None:
@@ -113,7 +120,7 @@ class WorkOff:
                 else:
                     name = f"handler {entry.handler}, event {entry.event_id}"
                     self._runs[entry.id] = Run(
-                        entry, runs.create_task(alarmed(self._run(entry), self._alarm), name=name)
+                        entry, runs.create_task(alarmed(self._alarm, self._run, entry), name=name)
                     )
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)):
@@ -128,7 +135,7 @@ class WorkOff:
                     run = self._runs.get(lost.id)
                     if run and run.entry == lost:
                         del self._runs[lost.id]
-                        run.task.cancel()
+                        run.cut()
 
     async def _run(self, entry: Entry) -> None:
         """One run of one handler on one event, from the claim to the settlement."""
@@ -136,20 +143,19 @@ class WorkOff:
         event = decode(entry.body)
         clock = asyncio.get_running_loop().time
         started = clock()
-        ended = False
         identifiers = {"event_id": entry.event_id, "event_type": event.type, "key": entry.key}
         with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
             log.debug("handler.started", age=round(entry.age, 3))
             try:
                 outcome = await self._outcome(run, event)
-                ended = True
+                run.ended = True
                 await self._settle(run, outcome, clock() - started)
             finally:
                 held = self._runs.get(entry.id) is run
                 if held:
                     del self._runs[entry.id]
                 self._backlog.news.set()
-                if not ended:
+                if not run.ended:
                     took = round(clock() - started, 3)
                     if held:
                         self._unfinished.append(run.entry)
