@@ -229,6 +229,18 @@ async def test_call_says_that_it_waits(shell: Shell, folder: Path, emulator: Emu
     assert re.fullmatch(r"waiting for a token of GetTaskList, for about [01] s\n", result.stderr)
 
 
+@pytest.mark.parametrize("words", [["call", "GetTaskList", "status=FINISH"], ["check", "--online"]])
+def test_service_that_is_not_there_has_a_remedy(shell: Shell, folder: Path, words: list[str]) -> None:
+    """Where nothing answers, the operator is told which setting says where to look for it."""
+    write_settings(folder)
+    result = shell(*words)
+
+    assert 1 == result.exit_code
+    assert re.search(
+        r"GetTaskList: no connection: .*; look at account\.endpoint and the way there$", result.output, re.MULTILINE
+    )
+
+
 async def test_call_ends_with_1_when_refused(shell: Shell, folder: Path, emulator: Emulator) -> None:
     """A refusal is told with its code and a hint, with exit code 1."""
     write_settings(folder, emulator.url)
@@ -657,7 +669,7 @@ def test_health_of_nobody_is_1(shell: Shell) -> None:
     result = shell("health", VODWORKER_HTTP__LISTEN=place)
 
     assert 1 == result.exit_code
-    assert f"nobody who knows answers at {place}: [Errno 111] Connection refused\n" == result.stderr
+    assert f"no daemon answers at {place}: [Errno 111] Connection refused\n" == result.stderr
 
 
 def test_health_needs_an_address(shell: Shell) -> None:

@@ -38,6 +38,6 @@ def asked(where: Address, *, ready: bool) -> tuple[bool, list[str]]:
         reply = connection.getresponse()
         return reply.status == http.client.OK, json.loads(reply.read())["problems"]
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-        return False, [f"nobody who knows answers at {where}: {str(error) or type(error).__name__}"]
+        return False, [f"no daemon answers at {where}: {str(error) or type(error).__name__}"]
     finally:
         connection.close()

@@ -12,7 +12,7 @@ import click
 
 from vodworker.api import ACTIONS
 from vodworker.config import Given, Key, Settings, Survey, load, survey
-from vodworker.errors import ConfigError, Refused, VodworkerError
+from vodworker.errors import ConfigError, Refused, Unreachable, VodworkerError
 from vodworker.log import setup
 from vodworker.wire import dumps
 
@@ -66,8 +66,10 @@ def failed(errors: Sequence[VodworkerError]) -> Failed:
 
 
 def told(error: VodworkerError) -> str:
-    """The message, and where there is more."""
-    return f"{error}; `vodworker explain {error.code}` says more" if isinstance(error, Refused) else str(error)
+    """The message, and where there is more, or what to look at."""
+    if isinstance(error, Refused):
+        return f"{error}; `vodworker explain {error.code}` says more"
+    return f"{error}; look at account.endpoint and the way there" if isinstance(error, Unreachable) else str(error)
 
 
 def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError]:
