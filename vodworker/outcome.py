@@ -63,9 +63,10 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Settle the entry as dead, for this reason."""
+    """Settle the entry as dead, for this reason. doubt: it tells of calls in doubt, which a redriven run may resend."""
 
     why: str
+    doubt: bool = False
 
 
 Ending: TypeAlias = Finished | Again | Dead

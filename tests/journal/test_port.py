@@ -944,17 +944,18 @@ async def test_a_stale_holder_withdraws_nothing(store: Store, clock: Clock) -> N
     assert noted
 
 
-async def test_a_redriven_entry_forgets_its_doubts(store: Store) -> None:
-    """Who redrives a dead entry has looked: its calls in doubt may be sent again, the others are still replayed."""
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_redriven_entry_forgets_the_doubts_it_told(store: Store, *, told: bool) -> None:
+    """Who redrives an entry that died of a doubt has looked: the call may be sent again; others keep what is known."""
     await record(store, arrival("a"))
     entry = await claim_one(store)
     await store.intend(entry, action="A", identity="doubtful", request=b"1")
     await store.intend(entry, action="A", identity="sure", request=b"1")
     await store.replied(entry, identity="sure", reply=b"{}")
-    await store.settle(entry, Dead("in doubt"))
+    await store.settle(entry, Dead("in doubt", doubt=told))
     await store.redrive([entry.id])
 
-    assert await store.find(entry, identity="doubtful") is None
+    assert told == (await store.find(entry, identity="doubtful") is None)
     assert Recorded("A", reply=b"{}", age=0.0, quiet=0.0) == await store.find(entry, identity="sure")
 
 

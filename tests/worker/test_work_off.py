@@ -8,12 +8,14 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from tests.worker.conftest import Worlds
-from vodworker.api import GetTaskList
-from vodworker.errors import Unreachable
-from vodworker.events import Event
+from vodworker.api import GetTaskList, ProcessFile, Transcode
+from vodworker.emulator import Plan
+from vodworker.emulator.faults import Cut
+from vodworker.errors import CallError, Unreachable
+from vodworker.events import Event, NewFileUpload
 from vodworker.handler import Context, on
 from vodworker.journal.port import Arrival, Filter
-from vodworker.outcome import Retry
+from vodworker.outcome import Done, Outcome, Reject, Retry
 from vodworker.testing import World, in_virtual_time
 from vodworker.worker import Rules
 
@@ -127,6 +129,31 @@ async def test_asking_for_another_run_is_bounded_too(world: Worlds) -> None:
             await asyncio.sleep(30)
 
         assert ([1, 2, 3], "dead") == (ran, (await row(it))["state"])
+
+
+@in_virtual_time
+async def test_what_is_redriven_looks_for_a_call_that_nobody_was_told_of(world: Worlds) -> None:
+    """A handler that gives up when a reply is lost, and is redriven, gets the task that it has paid for."""
+
+    @on(NewFileUpload)
+    async def process(event: NewFileUpload, ctx: Context) -> Outcome:
+        try:
+            await ctx.vod.call(ProcessFile(file_id=str(event.file_id), transcode=Transcode(definition=[210])))
+        except CallError:
+            return Reject("no reply")
+        return Done()
+
+    cut = Cut(action="ProcessFile", when="after", count=1)
+    async with world(faults=Plan(faults=(cut,))) as it:
+        it.upload("a")
+        async with it.worker(process), it.journal() as store:
+            await asyncio.sleep(5)
+            (dead,) = await store.list(Filter(state="dead"))
+            await store.redrive([dead["id"]])
+            await asyncio.sleep(60)
+            (done,) = await store.list(Filter(handler="process"))
+
+        assert ("done", 1) == (done["state"], len(it.emulator.state.tasks))
 
 
 # Leases

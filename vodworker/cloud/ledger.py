@@ -225,6 +225,7 @@ class Ledger:
         self._numbers: defaultdict[str, set[int]] = defaultdict(set)
         self._names: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._broken: JournalError | None = None
+        self.doubted = False  # whether this run was told that a call is in doubt
 
     def __repr__(self) -> str:
         return f"<Ledger of entry {self._held().id}>"
@@ -265,6 +266,7 @@ class Ledger:
                 return told
             if isinstance(told, Unclear) and on_doubt == "reject":
                 what = f"may have started {' or '.join(told.tasks)}" if told.tasks else "may have had its effect"
+                self.doubted = True
                 raise InDoubt(
                     name,
                     f"it was sent and {what}, but its reply was lost; look, then redrive the entry to send it again,"

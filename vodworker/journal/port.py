@@ -329,6 +329,7 @@ class Desk(Protocol):
     async def redrive(self, entry_ids: Sequence[int]) -> int:
         """Open dead entries again, with their attempts at nought; returns how many were dead.
 
+        Calls in doubt of which their end told (`Dead.doubt`) are forgotten, to be sent again; others are looked for.
         Where others of its key wait, an entry takes its old place before them, but a running one is not interrupted.
         """
         ...

@@ -220,7 +220,8 @@ COUNT_DOUBTFUL = """
 SELECT count(*) FROM calls JOIN entries ON entries.id = entry
 WHERE action = %s AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
 """
-DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = %s AND reply IS NULL"
+TELL_DOUBTS = "UPDATE calls SET replied = %s WHERE entry = %s AND reply IS NULL"  # an operator learns that none came
+DROP_TOLD = "DELETE FROM calls WHERE entry = %s AND reply IS NULL AND replied IS NOT NULL"
 
 ADD_WAIT = """
 INSERT INTO waits (entry, fence, action, since) VALUES (%s, %s, %s, %s)
@@ -597,6 +598,8 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
         if mine in settled:
             settled.remove(mine)
             (again if isinstance(ending, Again) else over).append(entry)
+            if isinstance(ending, Dead) and ending.doubt:
+                db.do(TELL_DOUBTS, now, entry.id)
     _move_up(db, _lanes(over), stays=_lanes(again))
     return answers
 
@@ -669,7 +672,7 @@ def _held(db: Session, entry: Entry) -> bool:
 def _redrive(db: Session, now: float, entry: int) -> bool:
     lanes = db.rows(REDRIVE, now, now, entry)
     for (lane,) in lanes:
-        db.do(DROP_DOUBTFUL, entry)
+        db.do(DROP_TOLD, entry)
         _move_up(db, stays={lane} - {None})
     return bool(lanes)
 

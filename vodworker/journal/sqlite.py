@@ -151,7 +151,8 @@ COUNT_DOUBTFUL = """
 SELECT count(*) FROM calls CROSS JOIN entries ON entries.id = entry
 WHERE action = ? AND reply IS NULL AND state IN ('blocked', 'ready', 'running')
 """
-DROP_DOUBTFUL = "DELETE FROM calls WHERE entry = ? AND reply IS NULL"
+TELL_DOUBTS = "UPDATE calls SET replied = ? WHERE entry = ? AND reply IS NULL"  # an operator learns that none came
+DROP_TOLD = "DELETE FROM calls WHERE entry = ? AND reply IS NULL AND replied IS NOT NULL"
 
 ADD_WAIT = "INSERT OR REPLACE INTO waits (entry, fence, action, since) VALUES (?, ?, ?, ?)"
 DROP_WAIT = "DELETE FROM waits WHERE entry = ? AND fence = ?"
@@ -480,6 +481,8 @@ def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
             _note(db, now, (entry.id, entry.fence, entry.attempt), "again", why)
         case Dead(why):
             _note(db, now, (entry.id, entry.fence, entry.attempt), "dead", why)
+            if ending.doubt:
+                db.execute(TELL_DOUBTS, (now, entry.id))
         case _:
             pass
     _move_up(db, entry.handler, entry.key)
@@ -590,7 +593,7 @@ def _redrive(db: Connection, now: float, entry: int) -> bool:
         return False
     handler, key = found
     db.execute(REDRIVE, ("blocked" if key else "ready", now, now, entry))
-    db.execute(DROP_DOUBTFUL, (entry,))
+    db.execute(DROP_TOLD, (entry,))
     _move_up(db, handler, key)
     return True
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -41,12 +41,16 @@ class Rules:
 
 @dataclass(slots=True)
 class Run:
-    """An entry in work: as it was claimed last, and the task that runs its handler. ended: its end is being written."""
+    """An entry in work: as it was claimed last, and the task that runs its handler.
+
+    ended: its end is being written. doubted: it was told that a call is in doubt.
+    """
 
     entry: Entry
     task: asyncio.Task[None]
     deadline: Deadline | None = None
     ended: bool = False
+    doubted: bool = False
 
     def cut(self) -> None:
         """End it, unless it has ended."""
@@ -178,6 +182,7 @@ class WorkOff:
             event, await self._context(entry, event, ledger, deadline)
         )
         ledger.check()
+        run.doubted = ledger.doubted
         return outcome
 
     async def _context(self, entry: Entry, event: Event, ledger: Ledger, deadline: Deadline) -> Context[Any, Any]:
@@ -201,6 +206,8 @@ class WorkOff:
         end = ending(
             outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
         )
+        if isinstance(end, Dead):
+            end = replace(end, doubt=run.doubted)
         if await self._store.settle(entry, end):
             tell(end, outcome, round(took, 3))
             self._backlog.changed(0 if isinstance(end, Again) else -1)
