@@ -734,7 +734,10 @@ def test_dataclasses_and_models_work_in_a_handler_file(tmp_path: Path) -> None:
         ("import sys\nsys.exit('bye')\n", "line 2: SystemExit: bye"),
         ("from vodworker import on\n\n@on\nasync def f(event, ctx): ...\n", "line 3: TypeError: @on takes the events"),
         ("from vodworker.api import ProcessFile\nProcessFile()\n", "line 2: InvalidCall: ProcessFile: fileId"),
-        ("async def f(event, ctx): ...\n", "no handler is in it; put @on(…) above the function"),
+        (
+            "async def f(event, ctx): ...\n",
+            "no handler is in it; put @on(…) above the function, or begin the file's name with _",
+        ),
         ("", "no handler is in it; put @on(…) above the function"),
         ("\0", "SyntaxError: source code string cannot contain null bytes"),
         ("import asyncio\nraise asyncio.CancelledError\n", "line 2: CancelledError"),

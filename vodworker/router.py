@@ -147,7 +147,8 @@ class Router:
             if failure.error is not None:
                 problems.append(source.trouble(failure.error))
             elif not found:
-                problems.append(f"{source.name}: no handler is in it; put @on(…) above the function")
+                or_hide = ", or begin the file's name with _" if source.path else ""
+                problems.append(f"{source.name}: no handler is in it; put @on(…) above the function{or_hide}")
         problems += wrong(routes)
         around = [it for name in middleware if (it := surrounding(name, problems))]
         known = {route.name for route in routes}
