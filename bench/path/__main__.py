@@ -154,7 +154,10 @@ def tables(figures: Mapping[str, Any]) -> str:
         rows = {name: it for name, it in measured.items() if name != "at"}
         units = list(dict.fromkeys(unit for it in rows.values() for unit in it))
         at = measured["at"]
-        lines += [f"### {part.capitalize()}\n", f"Python {at['python']}, {at['cores']} cores, {at['date']}.\n"]
+        lines += [
+            f"### {part.capitalize()}\n",
+            f"Python {at['python']}, {at['cores']} cores, load {at['load']} at the end, {at['date']}.\n",
+        ]
         lines += ["| | " + " | ".join(units) + " |", "|---|" + "--:|" * len(units)]
         for name, it in rows.items():
             cells = " | ".join(told(it[unit]) if unit in it else "" for unit in units)
