@@ -10,7 +10,7 @@ import pytest
 
 from vodworker.errors import JournalError
 from vodworker.log import setup
-from vodworker.stop import HARD_STOP, Stop
+from vodworker.stop import ECHO, HARD_STOP, Stop
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,22 @@ def test_a_second_signal_is_heard_without_the_loop() -> None:
         cuts.over.wait()
 
     assert ([7 + HARD_STOP], "a second signal") == (told, cuts.why)
+
+
+def test_an_echo_of_the_first_signal_is_no_second() -> None:
+    """Whoever signals a process and then its group asks once; the same signal a while later is a second one."""
+    now = [5.0]
+    stop = Stop(7, cut=(cuts := Cuts()), now=lambda: now[0])
+    for later in (0, 0.5 * ECHO):
+        now[0] += later
+        stop.heard(signal.SIGTERM, None)
+    with stop.on_signals():
+        cut = cuts.over.wait(0.05)
+        now[0] += ECHO
+        signal.raise_signal(signal.SIGTERM)
+        cuts.over.wait()
+
+    assert (False, "a second signal") == (cut, cuts.why)
 
 
 def test_a_signal_before_the_loop_counts() -> None:

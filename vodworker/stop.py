@@ -16,6 +16,7 @@ from vodworker.log import log
 
 HARD_STOP = 1.5  # seconds after the grace: a handler that ignores its end does not keep the process
 LAST_WORD = 0.4  # seconds for the line about it: within the promised 2, and enough on a busy machine
+ECHO = 0.1  # seconds in which the same signal is still the first: who ends a process and its group sends it twice
 UNCLEAN = 1  # the exit code of a process that had to be cut
 
 
@@ -36,14 +37,20 @@ class Stop:
     """
 
     def __init__(
-        self, grace: float, *, told: Callable[[float], None] = lambda _: None, cut: Callable[[str], None] = cut
+        self,
+        grace: float,
+        *,
+        told: Callable[[float], None] = lambda _: None,
+        cut: Callable[[str], None] = cut,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._grace = grace
         self._told = told
         self._cut = cut
-        self._heard = False
+        self._heard: tuple[int, float] | None = None  # the first signal, and when it came
+        self._now = now
         self._broken = False
         # A signal's handler may interrupt anything, the start of a thread too: it starts none, and takes no lock. This
         # queue is the one of the library that may be written to from there.
@@ -65,12 +72,15 @@ class Stop:
                 signal.signal(name, handler)
             self._orders.put(None)
 
-    def heard(self, _signal: int, _frame: FrameType | None) -> None:
+    def heard(self, name: int, _frame: FrameType | None) -> None:
         """A signal came. This runs between any two steps of Python."""
+        now = self._now()
         if self._heard:
-            self._orders.put((0, "a second signal"))
+            first, at = self._heard
+            if name != first or now - at > ECHO:
+                self._orders.put((0, "a second signal"))
             return
-        self._heard = True
+        self._heard = (name, now)
         self._told(self._grace + HARD_STOP)
         self._orders.put((self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s"))
         if self._loop:
