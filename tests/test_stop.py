@@ -61,6 +61,15 @@ def test_an_echo_of_the_first_signal_is_no_second() -> None:
     assert (False, "a second signal") == (cut, cuts.why)
 
 
+def test_a_hangup_is_no_stop() -> None:
+    """Who asks for new settings while the daemon opens or closes does not end it, and is heard as before afterwards."""
+    usual = signal.getsignal(signal.SIGHUP)
+    with Stop(7).on_signals() as stop:
+        signal.raise_signal(signal.SIGHUP)
+
+    assert ("<Stop not asked for>", usual) == (repr(stop), signal.getsignal(signal.SIGHUP))
+
+
 def test_a_signal_before_the_loop_counts() -> None:
     """A stop that was asked for while the settings were read is found by the loop that begins."""
 

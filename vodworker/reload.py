@@ -46,11 +46,13 @@ class Live:
     def reloading(self, use: Callable[[Settings], None]) -> Generator[None]:
         """Reload at each SIGHUP inside; `use` puts to use what this class does not: the account's keys."""
         loop = asyncio.get_running_loop()
+        before = signal.getsignal(signal.SIGHUP)
         loop.add_signal_handler(signal.SIGHUP, self.reload, use)
         try:
             yield
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, before)
 
     def reload(self, use: Callable[[Settings], None]) -> None:
         """Read the settings again, and change what can be changed; or tell why not."""

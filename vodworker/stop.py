@@ -65,6 +65,9 @@ class Stop:
         """Let SIGTERM and SIGINT ask for it. The handlers are Python's own: a loop that is blocked does not matter."""
         threading.Thread(target=self._guard, name="stop", daemon=True).start()
         before = {name: signal.signal(name, self.heard) for name in (signal.SIGTERM, signal.SIGINT)}
+        before[signal.SIGHUP] = signal.signal(
+            signal.SIGHUP, lambda *_: None
+        )  # it asks for new settings, and not for this
         try:
             yield self
         finally:
