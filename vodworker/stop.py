@@ -64,10 +64,8 @@ class Stop:
     def on_signals(self) -> Generator["Stop"]:
         """Let SIGTERM and SIGINT ask for it. The handlers are Python's own: a loop that is blocked does not matter."""
         threading.Thread(target=self._guard, name="stop", daemon=True).start()
-        before = {name: signal.signal(name, self.heard) for name in (signal.SIGTERM, signal.SIGINT)}
-        before[signal.SIGHUP] = signal.signal(
-            signal.SIGHUP, lambda *_: None
-        )  # it asks for new settings, and not for this
+        ways = {signal.SIGTERM: self.heard, signal.SIGINT: self.heard, signal.SIGHUP: self.hung_up}
+        before = {name: signal.signal(name, way) for name, way in ways.items()}
         try:
             yield self
         finally:
@@ -88,6 +86,9 @@ class Stop:
         self._orders.put((self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s"))
         if self._loop:
             self._loop.call_soon_threadsafe(self._ask)
+
+    def hung_up(self, _signal: int, _frame: FrameType | None) -> None:
+        """A hangup asks for new settings, and not for the end; while there is no worker, nobody has a use for them."""
 
     def listen(self) -> None:
         """From here on it is this loop that is asked; an earlier signal counts."""
