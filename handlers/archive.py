@@ -19,7 +19,7 @@ import gzip
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -146,7 +146,7 @@ def sync(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def kept(options: Options) -> AsyncIterator[Archive | None]:
+async def kept(options: Options) -> AsyncGenerator[Archive | None]:
     """The archive, while the daemon works: nobody else may write to its folder."""
     if options.folder is None:
         yield None

@@ -19,7 +19,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +51,10 @@ class Options(BaseModel, frozen=True):
     """What can be set. The url is a secret: there may be a password in it."""
 
     url: SecretStr | None = None
-    to: str = Field("vod.events", min_length=1)
+    to: str = Field(default="vod.events", min_length=1)
     stream: str | None = None
     types: frozenset[str] | None = None
-    timeout: float = Field(10.0, gt=0)
+    timeout: float = Field(default=10.0, gt=0)
 
     @field_validator("url")
     @classmethod
@@ -156,7 +156,7 @@ class Relay:
 
 
 @asynccontextmanager
-async def relayed(options: Options) -> AsyncIterator[Relay | None]:
+async def relayed(options: Options) -> AsyncGenerator[Relay | None]:
     """The way to the broker, while the daemon works."""
     if options.url is None:
         yield None

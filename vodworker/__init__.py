@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Done", "Outcome", "Reject", "Retry", "Run", "on"]
 
-ROOMS = dict.fromkeys(("Context", "Run", "on"), "handler")  # all else is in `outcome`
+IN_HANDLER = frozenset({"Context", "Run", "on"})  # all else is in `outcome`
 
 
 def __getattr__(name: str) -> Any:
     """Load a name when it is asked for: commands and the pytest plug-in, which need none of them, start at once."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{ROOMS.get(name, 'outcome')}"), name)
+    return getattr(import_module(f"{__name__}.{'handler' if name in IN_HANDLER else 'outcome'}"), name)

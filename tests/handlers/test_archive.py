@@ -3,7 +3,7 @@
 import gzip
 import json
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @asynccontextmanager
-async def archiving(**options: Any) -> AsyncIterator[Any]:
+async def archiving(**options: Any) -> AsyncGenerator[Any]:
     """A function that runs the handler beside its open archive."""
     read = Options(**options)
     async with kept(read) as it:

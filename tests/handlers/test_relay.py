@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def process(*command: str, says: bytes) -> AsyncIterator[None]:
+async def process(*command: str, says: bytes) -> AsyncGenerator[None]:
     """A server, from when it says that it is ready."""
     server = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -61,7 +61,7 @@ def redis_server(port: int, folder: Path) -> Any:
 
 
 @asynccontextmanager
-async def relaying(url: str, **more: Any) -> AsyncIterator[Any]:
+async def relaying(url: str, **more: Any) -> AsyncGenerator[Any]:
     """A function that runs the handler beside its way to the broker."""
     options = Options(url=url, **more)  # type: ignore[arg-type]  # pydantic makes a secret of it
     async with relayed(options) as way:
