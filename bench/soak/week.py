@@ -12,8 +12,6 @@ from bench.soak.growth import Series, descriptors, differing, size
 from vodworker import Context, Reject, Retry, on
 from vodworker.api import ProcessFile, Transcode
 from vodworker.emulator.faults import Code, Cut, Duplicate, Http, Latency, Lost, Plan, Reorder
-from vodworker.emulator.server import Emulator
-from vodworker.emulator.settings import Settings
 from vodworker.events import FileDeleted, NewFileUpload, ProcedureStateChanged
 from vodworker.journal.sound import unsound
 from vodworker.log import setup
@@ -95,9 +93,10 @@ async def _sample(world: World, series: Series) -> None:
 
 async def _soaked(folder: Path, days: float) -> tuple[Series, dict[str, Any], list[str]]:
     series = Series()
-    settings = Settings(queued=5.0, worked=20.0, seed=1, faults=FAULTS)
-    async with Emulator.serve(settings=settings) as emulator:
-        world = World(emulator, folder / "journal.db")
+    async with World.open(folder / "journal.db", queued=5.0, worked=20.0, seed=1, faults=FAULTS) as world:
+        emulator = world.emulator
+        tasks: set[str] = set()  # the emulator forgets them after three days, as the service does
+        world.watch = lambda call: tasks.add(call.task_id) if call.action == "ProcessFile" and call.code == 0 else None
         async with world.worker(submit, follow, refuse, keep=KEEP, streams=1):
             async with asyncio.TaskGroup() as group:
                 sampling = group.create_task(_sample(world, series))
@@ -105,7 +104,6 @@ async def _soaked(folder: Path, days: float) -> tuple[Series, dict[str, Any], li
                 sampling.cancel()
             async with world.journal() as store:
                 counts = await store.counts()
-        tasks = emulator.state.tasks.values()
         facts = {
             "simulated_seconds": round(asyncio.get_running_loop().time()),
             "uploads": uploads,
