@@ -12,6 +12,8 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 SHAPE := tests/test_architecture.py tests/test_repository.py tests/test_said.py
 SHIPPED := tests/test_deploy.py
 
+# Half of its time a test waits for the disk or for another process.
+WORKERS := $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 # Tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,10 +29,10 @@ demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this ma
 
 test: $(VENV)/dev.stamp  ## The tests, in random order, on all cores, with branch coverage
 	@$(BIN)/pytest -m "not long" $(addprefix --ignore=,$(SHAPE) $(SHIPPED)) \
-	  --numprocesses auto --dist worksteal --cov --cov-report term
+	  --numprocesses $(WORKERS) --dist worksteal --cov --cov-report term
 
 long: $(VENV)/dev.stamp  ## The tests that take minutes: installations, outages, kills
-	@$(BIN)/pytest -m long --numprocesses auto --dist worksteal
+	@$(BIN)/pytest -m long --numprocesses $(WORKERS) --dist worksteal
 
 check: format lint types more-types shell shape shipped pages cost  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;

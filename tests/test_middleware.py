@@ -104,19 +104,19 @@ async def short(event, ctx): ...
 def test_middleware_is_named_in_the_settings(tmp_path: Path) -> None:
     """A function of an installed module, or of a file beside the handlers; what can be none stops the start."""
     (tmp_path / "hear.py").write_text(HANDLER)
-    (tmp_path / "_around.py").write_text(AROUND)
-    router = Router.load([tmp_path], middleware=["_around:good", "vodworker.otel:spans"])
-    names = ["_around", "_around:gone", "nowhere:at_all", "_around:plain", "_around:short"]
+    (tmp_path / "_circle.py").write_text(AROUND)
+    router = Router.load([tmp_path], middleware=["_circle:good", "vodworker.otel:spans"])
+    names = ["_circle", "_circle:gone", "nowhere:at_all", "_circle:plain", "_circle:short"]
     with pytest.raises(ConfigError) as caught:
         Router.load([tmp_path], middleware=names)
 
     assert 2 == len(router.middleware)
     assert (
-        "handlers.middleware: _around is no function; name it as module:function",
-        "handlers.middleware: _around:gone cannot be loaded: AttributeError: module '_around' has no attribute 'gone'",
+        "handlers.middleware: _circle is no function; name it as module:function",
+        "handlers.middleware: _circle:gone cannot be loaded: AttributeError: module '_circle' has no attribute 'gone'",
         "handlers.middleware: nowhere:at_all cannot be loaded: ModuleNotFoundError: No module named 'nowhere'",
-        "handlers.middleware: _around:plain is no `async def`; let it be async def plain(event, ctx, run)",
-        "handlers.middleware: _around:short takes (event, ctx); let it take (event, ctx, run)",
+        "handlers.middleware: _circle:plain is no `async def`; let it be async def plain(event, ctx, run)",
+        "handlers.middleware: _circle:short takes (event, ctx); let it take (event, ctx, run)",
     ) == caught.value.problems
 
 
