@@ -21,9 +21,9 @@ from rich.table import Table
 from bench._kept import draw, keep
 from tests.postgresql import cluster
 from vodworker.journal.copy import TABLES, Row, Side, opened
-from vodworker.journal.port import Arrival, Store
+from vodworker.journal.port import PLACES, Arrival, Store
 from vodworker.journal.postgres import open_postgres
-from vodworker.journal.sqlite import PLACES, open_sqlite
+from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Finished
 from vodworker.report.plot import Bar, bars
 

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -41,6 +42,16 @@ def logging_restored() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def beside() -> Iterator[None]:
+    """What a test makes importable is forgotten."""
+    path, modules = sys.path[:], set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
 
 
 SERVER = pytest.StashKey[postgresql.Cluster]()

@@ -1,6 +1,5 @@
 """What is done around each run of a handler, in order; and the one that tells OpenTelemetry."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,16 +76,6 @@ async def test_middleware_sees_a_failure_go_by(said: list[str]) -> None:
         raise SystemExit
 
     assert isinstance(await ran(Router.of(hear, middleware=[broken]), NewFileUpload(file_id="7")), SystemExit)
-
-
-@pytest.fixture
-def beside() -> Iterator[None]:
-    """What a test makes importable is forgotten."""
-    path, modules = sys.path[:], set(sys.modules)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
 
 
 HANDLER = "from vodworker import on\nfrom vodworker.events import Event\n@on(Event)\nasync def hear(event, ctx): ...\n"

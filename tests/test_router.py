@@ -1011,16 +1011,6 @@ def test_mark_needs_a_model_and_a_function(given: dict[str, Any]) -> None:
 # Files beside
 
 
-@pytest.fixture
-def beside() -> Iterator[None]:
-    """What a test makes importable is forgotten."""
-    path, modules = sys.path[:], set(sys.modules)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
-
-
 BY_NAME = "a file of the same directory is imported by its own name: from FILE import …"
 TAKEN = "an installed module has the name of {here}/colorsys.py: rename the file"
 

@@ -1,11 +1,12 @@
 """A broken journal is told at once, and not only when everything that ran beside it has come to its end."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import ParamSpec, TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from vodworker.errors import JournalError
 
 P = ParamSpec("P")
+E = TypeVar("E", bound=BaseException)
 Alarm: TypeAlias = Callable[[JournalError], None]
 
 
@@ -23,7 +24,7 @@ async def alarmed(alarm: Alarm, part: Callable[P, Awaitable[None]], *args: P.arg
         raise
 
 
-def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
     """The errors in a group of groups."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):

@@ -3,13 +3,14 @@
 import io
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import click
 
+from vodworker.alarm import leaves
 from vodworker.api import ACTIONS
 from vodworker.config import Given, Key, Settings, Survey, load, survey
 from vodworker.errors import ConfigError, Refused, Unreachable, VodworkerError
@@ -70,15 +71,6 @@ def told(error: VodworkerError) -> str:
     if isinstance(error, Refused):
         return f"{error}; `vodworker explain {error.code}` says more"
     return f"{error}; look at account.endpoint and the way there" if isinstance(error, Unreachable) else str(error)
-
-
-def leaves(group: BaseExceptionGroup[VodworkerError]) -> Iterator[VodworkerError]:
-    """The errors in a group of groups."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error
 
 
 config_option = click.Option(  # for `read`

@@ -1,6 +1,6 @@
 """What an operator reads of events and entries, in words. Pure: every store shows its rows through here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,7 +70,44 @@ class Row:
                 return f"{self.state}: {self.reason or 'no reason given'}"
 
 
-def attempts(rows: Iterable[tuple[int, int, float, str, str]], now: float) -> Mapping[int, list[dict[str, Any]]]:
+def told(
+    event: Sequence[Any],
+    *,
+    attempts: Iterable[Sequence[Any]],
+    entries: Iterable[Sequence[Any]],
+    calls: Iterable[Sequence[Any]],
+    now: float,
+) -> dict[str, Any]:
+    """An event whole, for printing: what the `SHOW_…` queries of a store found, row by row."""
+    number, kind, key, recorded, body, waiting, sent = event
+    ended = ends(attempts, now)
+    shown = [Row(*row).told(now) for row in entries]
+    return {
+        "id": number,
+        "type": kind,
+        "key": key,
+        "recorded": moment(recorded),
+        "age": round(now - recorded, 3),
+        "confirmation": confirmation(waiting=waiting, sent=sent, now=now),
+        "body": readable(body),
+        "entries": [{**entry, "attempts": ended.get(entry["id"], [])} for entry in shown],
+        "calls": [
+            {
+                "entry_id": entry,
+                "handler": handler,
+                "identity": identity,
+                "action": action,
+                "request": readable(request),
+                "reply": None if reply is None else readable(reply),
+                "state": "in doubt" if reply is None else "replied",
+                "age": round(now - made, 3),
+            }
+            for entry, handler, identity, action, request, reply, made in calls
+        ],
+    }
+
+
+def ends(rows: Iterable[Sequence[Any]], now: float) -> Mapping[int, list[dict[str, Any]]]:
     """The attempts of each entry, oldest first. A row: entry, number, when it ended, how, why."""
     found: dict[int, list[dict[str, Any]]] = {}
     for entry, number, ended, how, why in rows:

@@ -360,6 +360,7 @@ class Pauses(Protocol):
 
 KEPT_ATTEMPTS = 20  # of an entry: an outage may last for hundreds, which say all the same
 TASK_LIFE = 4 * 86400.0  # the service forgets its tasks after 72 hours; a day more, so that nothing of ours ends sooner
+PLACES = 1000  # an event's entries are numbered from its own number times this, in every store
 COPY_SPAN = 600.0  # ten minutes: far longer than the service takes to hand an unconfirmed event out again
 
 

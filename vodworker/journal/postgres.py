@@ -18,6 +18,7 @@ from vodworker.journal import postgres_tasks as tasks
 from vodworker.journal.port import (
     COPY_SPAN,
     KEPT_ATTEMPTS,
+    PLACES,
     Arrival,
     Claim,
     Entry,
@@ -40,7 +41,6 @@ SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that no
 SOON = 0.001  # seconds: the least wait that is told, because a timer may fire early by about as much
 LOOK = 1.0  # seconds, half as long or half as long again: when to ask anew, because other replicas change things too
 
-PLACES = 1000  # an event's entries are numbered from its own number times this
 
 # record, mark
 KNOWN = """

@@ -3,11 +3,9 @@
 from typing import Any
 
 from vodworker.journal import desk
-from vodworker.journal.port import STATES, Filter
+from vodworker.journal.port import PLACES, STATES, Filter
 from vodworker.journal.session import Session
 from vodworker.journal.tables import writable
-
-PLACES = 1000  # as in `postgres.py`
 
 COUNTS = """
 SELECT 'events', coalesce(sum(events), 0)::bigint FROM tally
@@ -89,33 +87,9 @@ def shown(db: Session, now: float, event_id: int) -> dict[str, Any] | None:
     found = db.rows(SHOW_EVENT, event_id)
     if not found:
         return None
-    ((event, kind, key, recorded, body, waiting, sent),) = found
-    reach = event * PLACES, event * PLACES + PLACES - 1
-    attempts = desk.attempts(db.rows(SHOW_ATTEMPTS, *reach), now)
-    entries = [desk.Row(*row).told(now) for row in db.rows(SHOW_ENTRIES, *reach)]
-    return {
-        "id": event,
-        "type": kind,
-        "key": key,
-        "recorded": desk.moment(recorded),
-        "age": round(now - recorded, 3),
-        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
-        "body": desk.readable(body),
-        "entries": [{**entry, "attempts": attempts.get(entry["id"], [])} for entry in entries],
-        "calls": [
-            {
-                "entry_id": entry,
-                "handler": handler,
-                "identity": identity,
-                "action": action,
-                "request": desk.readable(request),
-                "reply": None if reply is None else desk.readable(reply),
-                "state": "in doubt" if reply is None else "replied",
-                "age": round(now - made, 3),
-            }
-            for entry, handler, identity, action, request, reply, made in db.rows(SHOW_CALLS, *reach)
-        ],
-    }
+    reach = event_id * PLACES, event_id * PLACES + PLACES - 1
+    attempts, entries, calls = (db.rows(query, *reach) for query in (SHOW_ATTEMPTS, SHOW_ENTRIES, SHOW_CALLS))
+    return desk.told(found[0], attempts=attempts, entries=entries, calls=calls, now=now)
 
 
 def pause(db: Session, now: float, handler: str, why: str) -> None:

@@ -4,12 +4,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from vodworker.journal.port import PLACES
+
 PAIRS = {  # what must be equal, in words: two counts
     "events that are kept, and counted": ("SELECT events FROM journal", "SELECT count(*) FROM events"),
     "entries that are kept, and counted": ("SELECT entries FROM journal", "SELECT count(*) FROM entries"),
     "entries, and entries of a known event": (
         "SELECT count(*) FROM entries",
-        "SELECT count(*) FROM entries JOIN events ON events.id = entries.id / 1000",
+        f"SELECT count(*) FROM entries JOIN events ON events.id = entries.id / {PLACES}",
     ),
     "recorded calls, and calls of a known entry": (
         "SELECT count(*) FROM calls",

@@ -21,6 +21,7 @@ from vodworker.journal.file import File, Work
 from vodworker.journal.port import (
     COPY_SPAN,
     KEPT_ATTEMPTS,
+    PLACES,
     Arrival,
     Claim,
     Entry,
@@ -41,7 +42,6 @@ SCHEME = "sqlite:///"
 SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that nobody waits long behind it
 SOON = 0.001  # seconds: the least wait that is told, because a timer may fire early by about as much
 
-PLACES = 1000  # an event's entries are numbered from its own number times this
 
 # record, mark
 LAST_EVENT = "SELECT last FROM journal"

@@ -4,10 +4,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from vodworker.journal import desk
-from vodworker.journal.port import STATES, Filter
+from vodworker.journal.port import PLACES, STATES, Filter
 from vodworker.journal.schema import writable
-
-PLACES = 1000  # as in `sqlite.py`
 
 COUNT_KEPT = "SELECT events, entries FROM journal"
 COUNT_WAITING = "SELECT count(*) FROM waiting"
@@ -88,33 +86,9 @@ def shown(db: Connection, now: float, event_id: int) -> dict[str, Any] | None:
     row = db.execute(SHOW_EVENT, (event_id,)).fetchone()
     if row is None:
         return None
-    event, kind, key, recorded, body, waiting, sent = row
-    reach = event * PLACES, event * PLACES + PLACES - 1
-    attempts = desk.attempts(db.execute(SHOW_ATTEMPTS, reach), now)
-    entries = [desk.Row(*row).told(now) for row in db.execute(SHOW_ENTRIES, reach)]
-    return {
-        "id": event,
-        "type": kind,
-        "key": key,
-        "recorded": desk.moment(recorded),
-        "age": round(now - recorded, 3),
-        "confirmation": desk.confirmation(waiting=waiting, sent=sent, now=now),
-        "body": desk.readable(body),
-        "entries": [{**entry, "attempts": attempts.get(entry["id"], [])} for entry in entries],
-        "calls": [
-            {
-                "entry_id": entry,
-                "handler": handler,
-                "identity": identity,
-                "action": action,
-                "request": desk.readable(request),
-                "reply": None if reply is None else desk.readable(reply),
-                "state": "in doubt" if reply is None else "replied",
-                "age": round(now - made, 3),
-            }
-            for entry, handler, identity, action, request, reply, made in db.execute(SHOW_CALLS, reach)
-        ],
-    }
+    reach = event_id * PLACES, event_id * PLACES + PLACES - 1
+    attempts, entries, calls = (db.execute(query, reach) for query in (SHOW_ATTEMPTS, SHOW_ENTRIES, SHOW_CALLS))
+    return desk.told(row, attempts=attempts, entries=entries, calls=calls, now=now)
 
 
 def pause(db: Connection, now: float, handler: str, why: str) -> None:
