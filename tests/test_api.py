@@ -55,6 +55,14 @@ def test_every_action_of_the_manual_is_there() -> None:
     } == family
 
 
+def test_every_name_of_a_family_is_found_under_one() -> None:
+    """Whatever a family declares can be had without naming the family; what none declares is missing."""
+    declared = {name: thing for it in api.families() for name, thing in vars(it).items() if not name.startswith("_")}
+
+    assert declared == {name: getattr(api, name) for name in declared}
+    assert not hasattr(api, "ProcessFlie")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_is_documented(name: str) -> None:
     """Every action and every parameter, parts included, says what it is."""

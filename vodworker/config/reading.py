@@ -21,6 +21,7 @@ from vodworker.errors import ConfigError
 CONFIG = f"{PREFIX}CONFIG"
 PLACES = (Path("vodworker.toml"), Path("/etc/vodworker/vodworker.toml"))
 LISTED = 12  # names in a message: more are not read
+SECTIONS = Settings.model_fields
 RUN_SECRETS = Path("/run/secrets")  # where container engines put secrets
 
 
@@ -112,14 +113,17 @@ class _Reading:
     """One reading of the settings: gathers what is given, and what is wrong with it."""
 
     def __init__(self, actions: Collection[str]) -> None:
+        self._actions = actions
         self._problems: list[str] = []
         self._doubtful: set[str] = set()
-        self._names: dict[str, tuple[str, ...]] = {
-            section: (*LIMITS, BURST, *(it for it in actions if it not in LIMITS))
-            if section == "limits"
-            else tuple(Settings.model_fields[section].default.__class__.model_fields)
-            for section in Settings.model_fields
-        }
+
+    def _keys(self, section: str) -> Iterator[str]:
+        """The keys of a section, if there is one of this name. Actions come last: to read them all takes time."""
+        if section == "limits":
+            yield from (*LIMITS, BURST)
+            yield from (it for it in self._actions if it not in LIMITS)
+        elif section in SECTIONS:
+            yield from type(SECTIONS[section].default).model_fields
 
     def settings(self, given: Mapping[Key, Given]) -> Survey:
         """The tree of all that is given and can be used, and what cannot."""
@@ -140,7 +144,7 @@ class _Reading:
 
     def _nothing(self, problem: str) -> dict[Key, Given]:
         """Note why a whole file says nothing."""
-        self._doubtful.update(self._names)
+        self._doubtful.update(SECTIONS)
         self._problems.append(problem)
         return {}
 
@@ -164,8 +168,8 @@ class _Reading:
             return self._nothing(f"{file} is not TOML: {error}; mend it there")
         given: dict[Key, Given] = {}
         for section, table in tables.items():
-            if section not in self._names:
-                meant, every = nearest(section, self._names), list(self._names)
+            if section not in SECTIONS:
+                meant, every = nearest(section, SECTIONS), list(SECTIONS)
                 brackets = ([f"[{it}]" for it in to] for to in (meant, every))
                 self._wrong_name("".join(meant), f"{file}: [{section}]", "a section", *brackets)
             elif not isinstance(table, dict):
@@ -174,7 +178,7 @@ class _Reading:
                 for key, value in table.items():
                     path = (section, key)
                     where = f"{file}: {section}.{key}"
-                    if key in self._names[section]:
+                    if key in self._keys(section):
                         given.update(self._opened(path, Given(value, where)))
                     else:
                         self._unknown(where, section, key, dotted)
@@ -190,7 +194,7 @@ class _Reading:
 
     def _variable(self, name: str, text: str) -> dict[Key, Given]:
         section, _, key = name.removeprefix(PREFIX).lower().partition("__")
-        keys = {it.lower(): it for it in self._names.get(section, ())}  # an action's name has capitals
+        keys = {it.lower(): it for it in self._keys(section)}  # an action's name has capitals
         if key in keys:
             path = (section, keys[key])
             return self._opened(path, Given(_parsed(text) if path == _OPTIONS else text, name)) if text else {}
@@ -200,7 +204,7 @@ class _Reading:
         if keys and key:
             self._unknown(name, section, key, variable)
         else:
-            known = [variable(section, key) for section, keys in self._names.items() for key in keys]
+            known = [variable(section, key) for section in SECTIONS for key in self._keys(section)]
             meant = nearest(name.removeprefix(PREFIX), [it.removeprefix(PREFIX) for it in (*known, CONFIG)])
             meant = [f"{PREFIX}{it}" for it in meant]
             self._wrong_name(section, name, "a setting", meant, known)
@@ -253,8 +257,8 @@ class _Reading:
 
     def _unknown(self, where: str, section: str, key: str, spell: Callable[..., str]) -> None:
         """Note that there is no such key, and which was probably meant; `spell` writes a key as its place does."""
-        keys = self._names[section]
-        elsewhere = [spell(other, key) for other, names in self._names.items() if key in names]
+        keys = list(self._keys(section))
+        elsewhere = [spell(other, key) for other in SECTIONS if key in self._keys(other)]
         meant = elsewhere or [spell(section, it) for it in nearest(key, keys)]
         kind = "an action" if section == "limits" else "a setting"
         self._wrong_name(section, where, kind, meant, [spell(section, it) for it in keys])
