@@ -14,7 +14,6 @@ from asyncio_throttle.throttler import Throttler
 from bench.ceilings.compare import WAYS, Turn, Way, throttled
 from bench.ceilings.network import MINUTE, TIMEOUT
 from vodworker.cloud.limiter import Limiter
-from vodworker.journal.port import Token
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import setup
 
@@ -65,9 +64,9 @@ async def _tokens(path: Path) -> tuple[list[float], list[float]]:
         for number in range(TIMES):
             action = f"Action{number // 100}"
             begun = clock()
-            token = await store.take(action, limit=100, hold=TIMEOUT + MINUTE)
-            assert isinstance(token, Token)  # noqa: S101  # there are a hundred for each action
-            await store.give(token, rest=MINUTE)
+            tokens = await store.take(action, limit=100, hold=TIMEOUT + MINUTE)
+            assert isinstance(tokens, list)  # noqa: S101  # there are a hundred for each action
+            await store.give(dict.fromkeys(tokens, MINUTE))
             store_took.append(clock() - begun)
         for _ in range(TIMES):
             begun = clock()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from bisect import bisect_right
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,14 +44,14 @@ class Lifeline:
         self.free = store.free
         self.cut = False
 
-    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-        """As the store; a token may be taken and its taker not live to see it."""
-        return hold if self.cut else await self._store.take(action, limit=limit, hold=hold)
+    async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+        """As the store; tokens may be taken and their taker not live to see it."""
+        return hold if self.cut else await self._store.take(action, limit=limit, hold=hold, most=most)
 
-    async def give(self, token: Token, *, rest: float) -> None:
+    async def give(self, rests: Mapping[Token, float]) -> None:
         """As the store."""
         if not self.cut:
-            await self._store.give(token, rest=rest)
+            await self._store.give(rests)
 
 
 class Storm:

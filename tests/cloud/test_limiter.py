@@ -1,7 +1,7 @@
 """The line before a bucket: who goes and when, and what is left of those who give up."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -58,13 +58,18 @@ class Busy:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.asked = 0
+        self.given = 0
         self.free = store.free
-        self.give = store.give
 
-    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
+    async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
         """As the store; counted."""
         self.asked += 1
-        return await self._store.take(action, limit=limit, hold=hold)
+        return await self._store.take(action, limit=limit, hold=hold, most=most)
+
+    async def give(self, rests: Mapping[Token, float]) -> None:
+        """As the store; counted."""
+        self.given += 1
+        await self._store.give(rests)
 
 
 def now() -> float:
@@ -149,7 +154,7 @@ async def test_a_call_that_was_given_up_may_arrive_until_its_timeout() -> None:
 async def test_what_a_crash_left_out_returns_after_the_timeout() -> None:
     """A token that nobody will ever give back comes back by itself."""
     async with memory() as store:
-        assert isinstance(await store.take("ProcessFile", limit=1, hold=HOLD), Token)
+        assert isinstance(await store.take("ProcessFile", limit=1, hold=HOLD), list)
         async with Limiter(store, limit=lambda _: 1, hold=TIMEOUT) as line:
             await spend(line)
 
@@ -258,8 +263,8 @@ async def test_nobody_polls() -> None:
     async with memory() as store:
         tokens = Busy(store)
         spent = await store.take("ProcessFile", limit=1, hold=HOLD)
-        assert isinstance(spent, Token)
-        await store.give(spent, rest=WINDOW)
+        assert isinstance(spent, list)
+        await store.give(dict.fromkeys(spent, WINDOW))
         async with Limiter(tokens, limit=lambda _: 1, hold=TIMEOUT) as line, asyncio.TaskGroup() as group:
             waiters = [group.create_task(spend(line)) for _ in range(1000)]
             await asyncio.sleep(WINDOW - 0.1)
@@ -269,6 +274,48 @@ async def test_nobody_polls() -> None:
                 waiter.cancel()
 
             assert (1, 2) == (before, tokens.asked)
+
+
+@in_virtual_time
+async def test_a_line_is_served_with_one_question() -> None:
+    """Those who wait together have their tokens from one taking and one giving back, whose lock all replicas want."""
+    async with memory() as store:
+        tokens = Busy(store)
+        async with Limiter(tokens, limit=lambda _: 100, hold=TIMEOUT) as line, asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(spend(line, lasting=1.0))
+
+        assert (1, 1) == (tokens.asked, tokens.given)
+
+
+@pytest.mark.parametrize("burst, at_once", [(100, 40), (7, 7)])
+def test_no_more_is_taken_than_can_go(burst: int, at_once: int) -> None:
+    """A process takes no tokens from the others that its line, its burst or its own count lets it not use."""
+    taken: list[int] = []
+
+    class Watched(Busy):
+        async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+            taken.append(most)
+            return await super().take(action, limit=limit, hold=hold, most=most)
+
+    @in_virtual_time
+    async def scenario() -> list[float]:
+        starts = list[float]()
+        async with memory() as store:
+            tokens = Watched(store)
+            ceiling, smooth = (lambda _: 100), (lambda _: burst)
+            async with (
+                Limiter(tokens, limit=ceiling, burst=smooth, hold=TIMEOUT) as line,
+                asyncio.TaskGroup() as group,
+            ):
+                for _ in range(40):
+                    group.create_task(spend(line, log=starts))
+        return starts
+
+    starts = scenario()
+
+    assert (at_once, at_once) == (taken[0], starts.count(0.0))
+    assert 40 == sum(taken)
 
 
 @in_virtual_time
@@ -386,8 +433,8 @@ async def test_a_token_that_came_too_late_is_not_used() -> None:
     day, starts = Day(), list[float]()
 
     class Slow(Busy):
-        async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-            answer = await super().take(action, limit=limit, hold=hold)
+        async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+            answer = await super().take(action, limit=limit, hold=hold, most=most)
             if self.asked == 1:
                 day.sleep(HOLD + 1)
             return answer
@@ -497,7 +544,7 @@ async def test_broken_journal_is_told_before_the_end() -> None:
     told: list[str] = []
 
     class Broken(Busy):
-        async def take(self, *_: object, **__: object) -> Token | float:
+        async def take(self, *_: object, **__: object) -> list[Token] | float:
             raise broken
 
     async def draw(store: Store) -> None:

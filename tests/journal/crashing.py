@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractAsyncContextManager
 from itertools import count
 
-from vodworker.journal.port import Arrival, Store, Token
+from vodworker.journal.port import Arrival, Store
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Dead, Finished
@@ -33,9 +33,9 @@ async def work(url: str) -> None:
             tell("recorded", receipt.event_id, name)
             await store.mark([receipt.event_id], "accepted")
             tell("accepted", receipt.event_id)
-            token = await store.take("A", limit=10**6, hold=1e6)
-            assert isinstance(token, Token)  # so many are never out
-            tell("took", token.id)
+            tokens = await store.take("A", limit=10**6, hold=1e6)
+            assert isinstance(tokens, list)  # so many are never out
+            tell("took", tokens[0].id)
             for entry in (await store.claim({"h": 1}, lease=LEASE)).entries:
                 tell("claimed", entry.event_id, entry.attempt)
                 await store.intend(entry, action="A", identity="x", request=b"{}")

@@ -17,7 +17,7 @@ from tests.postgresql import Cluster
 from vodworker.cli import cli
 from vodworker.errors import JournalError
 from vodworker.journal.copy import DERIVED, TABLES, copy
-from vodworker.journal.port import Filter, Receipt, Store, Token
+from vodworker.journal.port import Filter, Receipt, Store
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Again, Dead, Finished
@@ -62,8 +62,8 @@ async def fill(store: Store) -> None:
     for hold in (60.0, 600.0):
         await store.take("A", limit=5, hold=hold)
     spent = await store.take("B", limit=1, hold=1)
-    assert isinstance(spent, Token)
-    await store.give(spent, rest=0)
+    assert isinstance(spent, list)
+    await store.give(dict.fromkeys(spent, 0.0))
 
 
 MOMENTARY = ("age", "due_in", "why", "next_ask", "confirmation", "recorded")  # the last is moved, as all instants are

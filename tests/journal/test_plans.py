@@ -18,7 +18,7 @@ from bench import flat
 from tests.journal.conftest import SCHEMAS, arrival
 from tests.postgresql import Cluster
 from vodworker.journal import schema, sqlite, sqlite_desk
-from vodworker.journal.port import Arrival, Mark, Token
+from vodworker.journal.port import Arrival, Mark
 from vodworker.journal.postgres import open_postgres
 from vodworker.outcome import Again, Dead, Ending, Finished
 
@@ -190,9 +190,9 @@ async def test_a_server_reads_no_table_through(cluster: Cluster) -> None:
             for entry, ending in zip(entries[:3], endings, strict=True):
                 await store.settle(entry, ending)
             await store.release(entries[3:])
-            token = await store.take("A", limit=1, hold=60)
-            assert isinstance(token, Token)
-            await store.give(token, rest=0)
+            tokens = await store.take("A", limit=2, hold=60, most=2)
+            assert isinstance(tokens, list)
+            await store.give(dict(zip(tokens, (0.0, 60.0), strict=True)))
         while db.execute(STILL_THERE, (f"vodworker {schema}",)).fetchall() != [(0,)]:
             pass  # it tells what it has read when it is gone
         read = {table: rows - before.get(table, 0) for table, rows in db.execute(READ, (schema,)).fetchall()}

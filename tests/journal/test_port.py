@@ -698,14 +698,14 @@ async def test_there_are_as_many_tokens_as_the_limit_says(store: Store) -> None:
     """The limit's number of tokens is handed out, and then none."""
     taken = [await store.take("A", limit=3, hold=75) for _ in range(4)]
 
-    assert [True, True, True, False] == [isinstance(token, Token) for token in taken]
+    assert [True, True, True, False] == [isinstance(answer, list) for answer in taken]
 
 
 async def test_each_action_has_tokens_of_its_own(store: Store) -> None:
     """An action that has spent its allowance leaves that of others alone."""
     await store.take("A", limit=1, hold=75)
 
-    assert isinstance(await store.take("B", limit=1, hold=75), Token)
+    assert isinstance(await store.take("B", limit=1, hold=75), list)
 
 
 async def test_without_a_token_the_wait_is_told(store: Store, clock: Clock) -> None:
@@ -716,32 +716,58 @@ async def test_without_a_token_the_wait_is_told(store: Store, clock: Clock) -> N
     wait = await store.take("A", limit=2, hold=75)
     clock.advance(65)
 
-    assert (65.0, True) == (wait, isinstance(await store.take("A", limit=2, hold=75), Token))
+    assert (65.0, True) == (wait, isinstance(await store.take("A", limit=2, hold=75), list))
 
 
 async def test_a_token_given_back_rests(store: Store, clock: Clock) -> None:
     """After its call, a token comes back when it has rested, from the end of the call on."""
     token = await take(store)
     clock.advance(3)
-    await store.give(token, rest=60)
+    await store.give({token: 60})
     wait = await store.take("A", limit=1, hold=75)
     clock.advance(60)
 
-    assert (60.0, True) == (wait, isinstance(await store.take("A", limit=1, hold=75), Token))
+    assert (60.0, True) == (wait, isinstance(await store.take("A", limit=1, hold=75), list))
 
 
 async def take(store: Store, *, limit: int = 1) -> Token:
     """A token that must be there."""
-    token = await store.take("A", limit=limit, hold=75)
-    assert isinstance(token, Token)
+    (token,) = await take_all(store, limit=limit, most=1)
     return token
+
+
+async def take_all(store: Store, *, limit: int, most: int) -> list[Token]:
+    """Tokens, of which there must be one."""
+    answer = await store.take("A", limit=limit, hold=75, most=most)
+    assert isinstance(answer, list)
+    return answer
+
+
+async def test_as_many_tokens_are_taken_as_are_free(store: Store) -> None:
+    """Who asks for several gets no more than that, and what is left of the limit when that is less."""
+    three, two = await take_all(store, limit=5, most=3), await take_all(store, limit=5, most=3)
+
+    assert (3, 2, 5) == (len(three), len(two), len({*three, *two}))
+    assert 75.0 == await store.take("A", limit=5, hold=75, most=3)
+
+
+async def test_tokens_are_given_back_together(store: Store, clock: Clock) -> None:
+    """Each rests for a time of its own, and those that were not used for none."""
+    first, second, third = await take_all(store, limit=3, most=3)
+    await store.give({first: 60, second: 0, third: 30})
+    free = [await store.free({"A": 3})]
+    for _ in range(2):
+        clock.advance(30)
+        free.append(await store.free({"A": 3}))
+
+    assert [{"A": 1}, {"A": 2}, {"A": 3}] == free
 
 
 async def test_a_token_that_was_not_used_is_free_at_once(store: Store) -> None:
     """Without a call there is nothing to rest from."""
-    await store.give(await take(store), rest=0)
+    await store.give({await take(store): 0})
 
-    assert isinstance(await store.take("A", limit=1, hold=75), Token)
+    assert isinstance(await store.take("A", limit=1, hold=75), list)
 
 
 async def test_a_call_that_outlasts_its_hold_counts(store: Store, clock: Clock) -> None:
@@ -749,8 +775,8 @@ async def test_a_call_that_outlasts_its_hold_counts(store: Store, clock: Clock) 
     late = await take(store)
     clock.advance(75)
     other = await take(store)
-    await store.give(late, rest=60)
-    await store.give(other, rest=0)
+    await store.give({late: 60})
+    await store.give({other: 0})
 
     assert (True, 60.0) == (late.id != other.id, await store.take("A", limit=1, hold=75))
 
@@ -766,12 +792,12 @@ async def test_a_lowered_limit_holds_at_once(store: Store, clock: Clock) -> None
 
 async def test_a_wait_for_a_token_is_never_nothing(store: Store, clock: Clock) -> None:
     """However close a token is, the wait is worth a timer."""
-    await store.give(await take(store), rest=1e-6)
+    await store.give({await take(store): 1e-6})
     wait = await store.take("A", limit=1, hold=75)
 
     assert isinstance(wait, float)
     clock.advance(wait)
-    assert (True, True) == (wait > 0, isinstance(await store.take("A", limit=1, hold=75), Token))
+    assert (True, True) == (wait > 0, isinstance(await store.take("A", limit=1, hold=75), list))
 
 
 async def test_free_tokens_are_counted(store: Store, clock: Clock) -> None:
@@ -1542,7 +1568,7 @@ async def test_two_processes_share_the_work(place: Place) -> None:
             takes = [group.create_task(store.take("A", limit=5, hold=75)) for store in (one, two) for _ in range(4)]
         keys = [entry.key for task in claims for entry in task.result()]
 
-        assert (sorted("0123456"), 5) == (sorted(keys), sum(isinstance(task.result(), Token) for task in takes))
+        assert (sorted("0123456"), 5) == (sorted(keys), sum(isinstance(task.result(), list) for task in takes))
 
 
 async def test_one_process_settles_nothing_of_another(place: Place, clock: Clock) -> None:

@@ -39,7 +39,7 @@ class Gate:
     def opens(self, now: float, *, place: int = 1) -> float:
         """When the call at this place in the line may go, if nobody who goes before it is refused."""
         ahead = 0.0 if now < self._gentle_until else self._ahead
-        return max(self._shut_until, self._even - ahead + (place - 1) * self._step)
+        return max(self._shut_until, max(now, self._even) - ahead + (place - 1) * self._step)
 
     def went(self, now: float) -> None:
         """A call goes."""

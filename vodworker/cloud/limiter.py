@@ -136,7 +136,7 @@ class Bucket:
         self._waiting: deque[asyncio.Future[Token]] = deque()
         self._out: dict[Token, float] = {}  # those of calls under way, and when they come back if nobody says more
         self._resting: list[float] = []  # when those of calls that ended here come back, in order
-        self._returned: deque[tuple[Token, float]] = deque()  # to be written: when each comes back
+        self._returned: dict[Token, float] = {}  # to be written: when each comes back
         self._trial: Token | None = None
         self._due = -inf  # when the first in line is served, as far as the asker knows
         self._work = asyncio.Event()
@@ -217,7 +217,7 @@ class Bucket:
     def _give_back(self, token: Token, back: float) -> None:
         if token == self._trial:
             self._trial = None
-        self._returned.append((token, back))
+        self._returned[token] = back
         self._work.set()
 
     def look(self) -> None:
@@ -241,9 +241,10 @@ class Bucket:
                         await self._work.wait()
 
     async def _take_back(self) -> None:
-        while self._returned:
-            token, back = self._returned.popleft()
-            await self._tokens.give(token, rest=max(0.0, back - self._clock()))
+        if self._returned:
+            now, returned = self._clock(), self._returned
+            self._returned = {}
+            await self._tokens.give({token: max(0.0, back - now) for token, back in returned.items()})
 
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""
@@ -251,9 +252,10 @@ class Bucket:
             now = self._clock()
             self._due = max(self._gate.opens(now), self._room(now))
             if self._due <= now:
-                answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold)
-                if isinstance(answer, Token):
-                    self._hand(answer, asked=now)
+                answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold, most=self._most(now))
+                if not isinstance(answer, float):
+                    for token in answer:
+                        self._hand(token, asked=now)
                     continue
                 # Calls of other processes may end now and give their tokens back sooner than the store knows of.
                 self._due = self._clock() + min(answer, WINDOW)
@@ -268,9 +270,17 @@ class Bucket:
             return -inf
         return self._resting[over] if over < len(self._resting) else inf
 
+    def _most(self, now: float) -> int:
+        """How many of those who wait may go now, by the gate and by our own count."""
+        if self._gate.ajar:
+            return 1
+        places = range(1, 1 + min(len(self._waiting), self._limit - len(self._out) - len(self._resting)))
+        return bisect_right(places, now, key=lambda place: self._gate.opens(now, place=place))
+
     def _hand(self, token: Token, *, asked: float) -> None:
         now = self._clock()
-        if not self._waiting or now > asked + START:  # who stood here has gone, or the machine slept meanwhile
+        # Who stood here may have gone, the machine may have slept, and the service may have said 4400 meanwhile.
+        if not self._waiting or now > asked + START or self._trial or self._gate.opens(now) > now:
             self._unused(token)
             return
         self._out[token] = asked + self._hold

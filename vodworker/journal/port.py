@@ -149,18 +149,18 @@ class Token:
 class Tokens(Protocol):
     """The allowance of each action: `limit` tokens that return a while after the call that took them ended."""
 
-    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-        """A token, out for `hold` seconds unless given back earlier; or the seconds until one may be free.
+    async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+        """All tokens that are free, up to `most`, each out for `hold` seconds unless given back earlier.
 
-        `limit` is at least 1, and may differ from one call to the next. The answer is the store's alone: callers ask
-        again after the wait and never count for themselves.
+        If none is: the seconds until one may be. `limit` is at least 1, and may differ from one call to the next. The
+        answer is the store's alone: callers ask again after the wait and never count for themselves.
         """
         ...
 
-    async def give(self, token: Token, *, rest: float) -> None:
-        """The token's call ended: the token comes back `rest` seconds from now (0: it was never used).
+    async def give(self, rests: Mapping[Token, float]) -> None:
+        """The calls of these tokens ended: each comes back so many seconds from now (0: it was never used).
 
-        A call that outlasted the token's hold counts from now all the same.
+        A call that outlasted its token's hold counts from now all the same.
         """
         ...
 

@@ -191,17 +191,20 @@ SELECT (SELECT count(*) FROM entries WHERE state IN ('ready', 'running'))
 
 # tokens
 TAKE = """
-WITH asked AS (SELECT %s::float8 AS now, %s::text AS action, %s::bigint AS most, %s::float8 AS hold),
-back AS (DELETE FROM tokens USING asked WHERE tokens.action = asked.action AND back <= now)
-INSERT INTO tokens (action, taken, back) SELECT action, now, now + hold FROM asked
-WHERE most > (SELECT count(*) FROM tokens WHERE tokens.action = asked.action AND back > now) RETURNING id
+WITH asked AS (SELECT %s::float8 AS now, %s::text AS action, %s::bigint AS ceiling, %s::float8 AS hold),
+back AS (DELETE FROM tokens USING asked WHERE tokens.action = asked.action AND back <= now),
+spent AS (SELECT count(*) AS count FROM tokens, asked WHERE tokens.action = asked.action AND back > now)
+INSERT INTO tokens (action, taken, back) SELECT action, now, now + hold
+FROM asked, spent, generate_series(1, least(%s, ceiling - spent.count)) RETURNING id
 """
 NEXT_BACK = "SELECT back FROM tokens WHERE action = %s AND back > %s ORDER BY back DESC LIMIT 1 OFFSET %s"
 COUNT_OUT = "SELECT count(*) FROM tokens WHERE action = %s AND back > %s"
 SET_BACK = """
-INSERT INTO tokens (id, action, taken, back) VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET back = excluded.back
+INSERT INTO tokens (id, action, taken, back) SELECT id, action, now, now + rest
+FROM (SELECT %s::float8 AS now) AS asked, unnest(%s::bigint[], %s::text[], %s::float8[]) AS used (id, action, rest)
+ON CONFLICT (id) DO UPDATE SET back = excluded.back
 """
-DROP_OUT = "DELETE FROM tokens WHERE id = %s"
+DROP_OUT = "DELETE FROM tokens WHERE id = ANY (%s)"
 
 # calls
 FIND_CALL = "SELECT action, reply, %s - made, %s - sent FROM calls WHERE entry = %s AND digest = %s"
@@ -374,17 +377,19 @@ class PostgresStore:
             log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
         return int(open_entries)
 
-    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-        """See `Tokens`. Cancelled, it puts the token back."""
+    async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+        """See `Tokens`. Cancelled, it puts the tokens back."""
         answer = await self._ask_tokens(
-            Locked(frozenset({lock_of(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold)),
-            undo=lambda answer: _giving(answer, rest=0.0),
+            Locked(
+                frozenset({lock_of(action)}), lambda db, now: _take(db, now, action, limit=limit, hold=hold, most=most)
+            ),
+            undo=_putting_back,
         )
-        return answer if isinstance(answer, Token) else self._soon(answer) or answer
+        return self._soon(answer) or answer if isinstance(answer, float) else answer
 
-    async def give(self, token: Token, *, rest: float) -> None:
+    async def give(self, rests: Mapping[Token, float]) -> None:
         """See `Tokens`."""
-        await self._ask_tokens(_giving(token, rest=rest))
+        await self._ask_tokens(_giving(rests))
 
     async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
         """See `Tokens`."""
@@ -645,24 +650,26 @@ def _sweeping(keep: float, *, after: int) -> Work[tuple[int, int | None]]:
     return Locked(frozenset({lock_of("sweep")}), work)
 
 
-def _take(db: Session, now: float, action: str, *, limit: int, hold: float) -> Token | float:
-    for (token,) in db.rows(TAKE, now, action, limit, hold):
-        return Token(token, action)
+def _take(db: Session, now: float, action: str, *, limit: int, hold: float, most: int) -> list[Token] | float:
+    if taken := db.rows(TAKE, now, action, limit, hold, most):
+        return [Token(token, action) for (token,) in taken]
     back: float = db.one(NEXT_BACK, action, now, limit - 1)[0]  # several must come back where a limit was lowered
     return max(SOON, back - now)
 
 
-def _giving(token: Token | float, *, rest: float) -> Work[None]:
-    """Give a token back. One whose hold has passed meanwhile is out again: its call ended only now."""
+def _giving(rests: Mapping[Token, float]) -> Work[None]:
+    """Give tokens back. One whose hold has passed meanwhile is out again: its call ended only now."""
 
     def work(db: Session, now: float) -> None:
-        if isinstance(token, Token):
-            if rest > 0:
-                db.do(SET_BACK, token.id, token.action, now, now + rest)
-            else:
-                db.do(DROP_OUT, token.id)
+        if unused := [token.id for token, rest in rests.items() if rest <= 0]:
+            db.do(DROP_OUT, unused)
+        db.each(SET_BACK, [(token.id, token.action, rest) for token, rest in rests.items() if rest > 0], now)
 
-    return Locked(frozenset({lock_of(token.action)} if isinstance(token, Token) else ()), work)
+    return Locked(frozenset(lock_of(token.action) for token in rests), work)
+
+
+def _putting_back(answer: list[Token] | float) -> Work[None]:
+    return _giving({} if isinstance(answer, float) else dict.fromkeys(answer, 0.0))
 
 
 def _held(db: Session, entry: Entry) -> bool:

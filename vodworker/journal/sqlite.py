@@ -268,15 +268,15 @@ class SqliteStore:
             log.info("journal.swept", events=events, open=open_entries, took=round(perf_counter() - began, 3))
         return open_entries
 
-    async def take(self, action: str, *, limit: int, hold: float) -> Token | float:
-        """See `Tokens`. Cancelled, it puts the token back."""
+    async def take(self, action: str, *, limit: int, hold: float, most: int = 1) -> list[Token] | float:
+        """See `Tokens`. Cancelled, it puts the tokens back."""
         return await self._ask(
-            lambda db, now: _take(db, now, action, limit, hold), undo=lambda token: _giving(token, rest=0.0)
+            lambda db, now: _take(db, now, action, limit=limit, hold=hold, most=most), undo=_putting_back
         )
 
-    async def give(self, token: Token, *, rest: float) -> None:
+    async def give(self, rests: Mapping[Token, float]) -> None:
         """See `Tokens`."""
-        await self._ask(_giving(token, rest=rest))
+        await self._ask(_giving(rests))
 
     async def free(self, limits: Mapping[str, int]) -> dict[str, int]:
         """See `Tokens`."""
@@ -551,27 +551,29 @@ def _count_open(db: Connection, _now: float) -> int:
     return count
 
 
-def _take(db: Connection, now: float, action: str, limit: int, hold: float) -> Token | float:
+def _take(db: Connection, now: float, action: str, *, limit: int, hold: float, most: int) -> list[Token] | float:
     _write(db, DROP_BACK, (action, now))
     out = _number(db, COUNT_OUT, (action, now))
     if out >= limit:
         back: float = _number(db, NEXT_BACK, (action, out - limit))  # several must come back where a limit was lowered
         return max(SOON, back - now)
-    token = db.execute(ADD_OUT, (action, now, now + hold)).lastrowid
-    return Token(cast("int", token), action)  # the number of the row just made
+    added = [db.execute(ADD_OUT, (action, now, now + hold)).lastrowid for _ in range(min(most, limit - out))]
+    return [Token(cast("int", token), action) for token in added]  # the numbers of the rows just made
 
 
-def _giving(token: Token | float, *, rest: float) -> Work[None]:
-    """Give a token back. One whose hold has passed meanwhile is out again: its call ended only now."""
+def _giving(rests: Mapping[Token, float]) -> Work[None]:
+    """Give tokens back. One whose hold has passed meanwhile is out again: its call ended only now."""
 
     def work(db: Connection, now: float) -> None:
-        if isinstance(token, Token):
-            if rest > 0:
-                db.execute(SET_BACK, (token.id, token.action, now, now + rest))
-            else:
-                db.execute(DROP_OUT, (token.id,))
+        db.executemany(DROP_OUT, [(token.id,) for token, rest in rests.items() if rest <= 0])
+        used = [(token.id, token.action, now, now + rest) for token, rest in rests.items() if rest > 0]
+        db.executemany(SET_BACK, used)
 
     return work
+
+
+def _putting_back(answer: list[Token] | float) -> Work[None]:
+    return _giving({} if isinstance(answer, float) else dict.fromkeys(answer, 0.0))
 
 
 def _held(db: Connection, entry: Entry) -> bool:
