@@ -29,7 +29,8 @@ from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.port import Arrival
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Dead, Finished
-from vodworker.watch import Systemd, Watch, answering
+from vodworker.watch import Systemd, Watch
+from vodworker.watch.http import answering
 
 Shell = Callable[..., Result]
 
@@ -112,7 +113,8 @@ STARTED = """
 import sys, vodworker.cli.run
 from vodworker.cli.manners import read
 read(None)
-print(*(name for name in sys.modules if name in ("vodworker.emulator", "vodworker.demo", "vodworker.report")))
+unwanted = ("vodworker.emulator", "vodworker.demo", "vodworker.report", "aiohttp.web", "prometheus_client", "packaging")
+print(*(name for name in unwanted if name in sys.modules))
 print(*sorted(name for name in sys.modules if name.startswith("vodworker.api.")))
 from vodworker.api import ACTIONS
 print(*(name for name, action in ACTIONS.items() if action.__pydantic_complete__))
@@ -648,8 +650,8 @@ def test_check_writes_into_the_journal(shell: Shell, folder: Path) -> None:
 @pytest.fixture
 async def watched(folder: Path) -> AsyncGenerator[Watch]:
     """A watch that answers where the settings say."""
-    watch = Watch([], Systemd.of({}), limit=lambda _: 100)
-    async with answering(Address("127.0.0.1", 0), watch) as address:
+    watch = Watch(Systemd.of({}))
+    async with answering(Address("127.0.0.1", 0), watch, [], limit=lambda _: 100) as address:
         (folder / "vodworker.toml").write_text(f'[http]\nlisten = "{address}"')
         yield watch
 

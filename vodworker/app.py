@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from vodworker.resources import opened
 from vodworker.router import Router
 from vodworker.sign import nonces
 from vodworker.stop import Stop
-from vodworker.watch import Systemd, Watch, answering
+from vodworker.watch import Systemd, Watch
 from vodworker.worker import Rules, Worker
 
 KEEPALIVE = (
@@ -155,14 +155,23 @@ async def run(
     stop.listen()
     router = ready(settings)
     live = Live(settings, read or (lambda: settings), router, stream=stream)
-    watch = Watch(router.routes, systemd or Systemd.of({}), limit=settings.limit)
+    watch = Watch(systemd or Systemd.of({}))
     broken = partial(stop.broken, journal=settings.journal.shown)
     with watch.listening():
-        async with answering(settings.http.listen, watch) as address, asyncio.TaskGroup() as group:
+        async with answers(settings, watch, router) as address, asyncio.TaskGroup() as group:
             beating = group.create_task(watch.pulse.run(), name="pulse")
             await alarmed(broken, work, live, router, watch, stop=stop, broken=broken, address=address)
             beating.cancel()
     return 0
+
+
+def answers(settings: Settings, watch: Watch, router: Router) -> AbstractAsyncContextManager[str | None]:
+    """Where health and metrics are told, as long as the block lasts; None where the settings do not want it."""
+    if settings.http.listen is None:
+        return nullcontext()
+    from vodworker.watch.http import answering  # noqa: PLC0415  # a start does not wait for what nobody asks
+
+    return answering(settings.http.listen, watch, router.routes, limit=settings.limit)
 
 
 async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: Alarm, address: str | None) -> None:

@@ -11,8 +11,6 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from vodworker.outcome import describe
 
 GROUP = "vodworker.handlers"  # the entry-point group of packaged handlers
@@ -85,6 +83,8 @@ def in_packages(problems: list[str]) -> Iterator[Source]:
 
 def needs(entry: EntryPoint) -> str:
     """What the package requires of vodworker and does not find: installers look only when they install."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # a start without any is sooner
+
     ours = version("vodworker")
     for text in (entry.dist.requires if entry.dist else None) or ():
         try:

@@ -14,7 +14,8 @@ from vodworker.config import Address
 from vodworker.errors import VodworkerError
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import log, setup
-from vodworker.watch import Systemd, Watch, answering
+from vodworker.watch import Systemd, Watch
+from vodworker.watch.http import answering
 
 
 class Prober:
@@ -41,9 +42,12 @@ class Prober:
 async def probed() -> AsyncGenerator[Prober]:
     """A watch that answers, and a prober."""
     setup("json", "error")
-    watch = Watch(["upload"], Systemd.of({}), limit=lambda _: 100)
+    watch = Watch(Systemd.of({}))
     with watch.listening():
-        async with answering(Address("127.0.0.1", 0), watch) as address, aiohttp.ClientSession() as session:
+        async with (
+            answering(Address("127.0.0.1", 0), watch, ["upload"], limit=lambda _: 100) as address,
+            aiohttp.ClientSession() as session,
+        ):
             yield Prober(session, watch, f"http://{address}")
 
 
@@ -112,11 +116,5 @@ async def test_an_address_in_use_is_told() -> None:
         with pytest.raises(
             VodworkerError, match=r"nothing can listen on 127.0.0.1:\d+: Address already in use; choose"
         ):
-            async with answering(taken, prober.watch):
+            async with answering(taken, prober.watch, [], limit=lambda _: 100):
                 pass
-
-
-async def test_nobody_listens_unasked() -> None:
-    """Without a setting there is no address."""
-    async with answering(None, Watch([], Systemd.of({}), limit=lambda _: 1)) as address:
-        assert address is None

@@ -1,9 +1,8 @@
 """Where an operator's tools ask: /healthz and /readyz with the reason in the body, /metrics for Prometheus."""
 
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -11,32 +10,23 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from vodworker.config import Address
 from vodworker.errors import VodworkerError
 from vodworker.log import dumps
-from vodworker.watch.health import Health
+from vodworker.watch.scrape import Scrape
+from vodworker.watch.watch import Watch
 
 OK, UNAVAILABLE = 200, 503
 
 
-class Told(Protocol):
-    """Who knows."""
-
-    health: Health
-
-    async def metrics_text(self) -> bytes:
-        """All metrics as they are now, in Prometheus' text format."""
-        ...
-
-
 @asynccontextmanager
-async def answering(listen: Address | None, told: Told) -> AsyncGenerator[str | None]:
-    """Answer as long as the block lasts; gives the address, None when nothing is to be listened on.
+async def answering(
+    listen: Address, watch: Watch, handlers: Iterable[str], *, limit: Callable[[str], int]
+) -> AsyncGenerator[str]:
+    """Answer as long as the block lasts; gives the address. handlers, limit: as `Scrape` wants them.
 
     Raises a `VodworkerError` when it cannot be: no `ConfigError`, because whoever has the port may be on the way out.
     """
-    if listen is None:
-        yield None
-        return
+    scrape = Scrape(watch, handlers, limit=limit)
     app = web.Application()
-    answers = Answers(told)
+    answers = Answers(watch, scrape)
     app.router.add_get("/healthz", answers.healthz)
     app.router.add_get("/readyz", answers.readyz)
     app.router.add_get("/metrics", answers.metrics)
@@ -45,7 +35,8 @@ async def answering(listen: Address | None, told: Told) -> AsyncGenerator[str | 
     try:
         listener = listening(listen)
         await web.SockSite(runner, listener).start()
-        yield str(Address(*listener.getsockname()[:2]))
+        with scrape.counting():
+            yield str(Address(*listener.getsockname()[:2]))
     finally:
         await runner.cleanup()
 
@@ -62,26 +53,25 @@ def listening(at: Address) -> socket.socket:
 class Answers:
     """The answer to each question."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, watch: Watch, scrape: Scrape) -> None:
+        self._health = watch.health
+        self._scrape = scrape
 
     def __repr__(self) -> str:
-        return f"<Answers of {self._told.health!r}>"
+        return f"<Answers of {self._health!r}>"
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """200 while the process need not be restarted. A loop that is blocked does not answer, which tells the same."""
-        problems = self._told.health.stalled()
-        return verdict("alive", problems)
+        return verdict("alive", self._health.stalled())
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """200 while events are taken in."""
-        health = self._told.health
-        pulled = health.pulled
-        return verdict("ready", health.unready(), last_pull=None if pulled is None else round(pulled, 1))
+        pulled = self._health.pulled
+        return verdict("ready", self._health.unready(), last_pull=None if pulled is None else round(pulled, 1))
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """All metrics."""
-        body = await self._told.metrics_text()
+        body = await self._scrape.text()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
