@@ -24,6 +24,7 @@ from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.port import Entry, Receipt, Store, Token
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.server import ABSENCE, Address, Server, is_absence
+from vodworker.journal.session import Session
 from vodworker.journal.tables import MIGRATIONS
 from vodworker.outcome import Finished
 
@@ -251,6 +252,51 @@ def test_an_older_schema_is_migrated(cluster: Cluster, schema: str) -> None:
 
     newest = len(MIGRATIONS) + 1
     assert [(0, newest - 1), (newest - 1, newest), (newest, newest)] == made
+
+
+# what is written into it
+
+TEXTS = ["", "NULL", "a,b", "{a}", '"', "\\", '\\"', "\\x61", " a ", "line\n", "文件", "%s", "$1"]
+
+
+def test_values_arrive_as_they_are(cluster: Cluster, schema: str) -> None:
+    """Alone and in arrays, whatever characters they have, and whatever encoding the url asks for."""
+    values: list[object] = [
+        None,
+        True,
+        False,
+        0,
+        -(2**63),
+        1e-300,
+        1_700_000_000.123456,
+        float("inf"),
+        b"",
+        b"\0\\x\xff",
+    ]
+    types = ["text", *["boolean"] * 2, *["bigint"] * 2, *["float8"] * 3, *["bytea"] * 2]
+    arrays: list[tuple[str, list[Any]]] = [
+        ("text", [*TEXTS, None]),
+        ("bigint", [1, None, -(2**63)]),
+        ("float8", [0.1, None, -1e300]),
+        ("bytea", [b"", None, bytes(range(256))]),
+        ("boolean", [True, False]),
+        ("text", []),
+    ]
+
+    def work(db: Session, _: float) -> list[Any]:
+        alone = [db.one(f"SELECT %s::{kind}", value)[0] for kind, value in zip(types, values, strict=True)]
+        alone += [db.one("SELECT %s::text", text)[0] for text in TEXTS]
+        return [*alone, *([it for (it,) in db.rows(f"SELECT unnest(%s::{kind}[])", held)] for kind, held in arrays)]
+
+    server = Server(
+        Address.of(f"{cluster.url(schema=schema)}&client_encoding=LATIN1"), patient=False, random=lambda: 0.0
+    )
+    try:
+        (found,) = server.run([work])
+    finally:
+        server.close()
+
+    assert [*values, *TEXTS, *(held for _, held in arrays)] == found
 
 
 # a database that goes and comes

@@ -17,7 +17,7 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vodworker.errors import ConfigError, JournalError
-from vodworker.journal.session import Connection, Session, Work, answers, locks
+from vodworker.journal.session import Session, Work, answers, locks
 from vodworker.journal.tables import MIGRATIONS, migrate
 from vodworker.outcome import backoff
 
@@ -118,7 +118,7 @@ class Address:
         place = f"{user}{'@' * bool(user)}{host}{':' * bool(port.strip(','))}{port.strip(',')}/{database}"
         named = f"{DEFAULTS['application_name']} {schema}"
         return cls(
-            make_conninfo(**{**DEFAULTS, "application_name": named, **parts}),
+            make_conninfo(**{**DEFAULTS, "application_name": named, **parts, "client_encoding": "UTF8"}),
             schema,
             f"postgresql://{place}{'' if schema == SCHEMA else f'?schema={schema}'}",
         )
@@ -149,14 +149,14 @@ class Server:
         self._now = now
         self._migrations = migrations
         self._begun = BEGIN.format(schema=address.schema)
-        self._connection: Connection | None = None
+        self._session: Session | None = None
         self._hurried = False
         self._news = threading.Event()
         self._failures = 0
         self._lost = 0.0
 
     def __repr__(self) -> str:
-        return f"<Server {self.path} {'connected' if self._connection else 'not connected'}>"
+        return f"<Server {self.path} {'connected' if self._session else 'not connected'}>"
 
     def open(self) -> tuple[int, int]:
         """Connect, and bring the schema up to date; returns the schema found and the one made."""
@@ -176,9 +176,9 @@ class Server:
 
     def close(self) -> None:
         """End the connection, in whatever state it is."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def run(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Do the works in one transaction; returns the answer of each, a `JournalError` in its place where one failed.
@@ -196,10 +196,10 @@ class Server:
         """The answers, once all is written; what is lost on the way is done again."""
         while True:
             try:
-                connection = self._connected()
-                now, transaction = self._begin(connection, works)
-                given = answers(Session(connection), now, works)
-                written = self._commit(connection, transaction)
+                db = self._connected()
+                now, transaction = self._begin(db, works)
+                given = answers(db, now, works)
+                written = self._commit(db, transaction)
             except FAILURES as error:
                 self._give_up(error)
                 if is_absence(error):
@@ -210,20 +210,17 @@ class Server:
                 if written:
                     return given
 
-    def _begin(self, connection: Connection, works: Sequence[Work[Any]]) -> tuple[float, Transaction]:
+    def _begin(self, db: Session, works: Sequence[Work[Any]]) -> tuple[float, Transaction]:
         """Begin, hold what the works want held, and read the clock."""
         names = ",".join(map(str, locks(works)))
         hold = HOLD.format(names=names) if names else ""
-        results = connection.execute((self._begun + hold + NOW).encode())
-        while results.nextset():
-            pass
-        ((now, number, timeline),) = results.fetchall()
+        now, number, timeline = db.one(self._begun + hold + NOW)
         return self._now() if self._now else now, Transaction(number, timeline)
 
-    def _commit(self, connection: Connection, transaction: Transaction) -> bool:
+    def _commit(self, db: Session, transaction: Transaction) -> bool:
         """Write it; False when it is known not to be written. Where no answer comes, the database is asked later."""
         try:
-            connection.execute(b"COMMIT")
+            db.do("COMMIT")
             written = True
         except psycopg.Error as error:
             if not is_absence(error):
@@ -240,7 +237,7 @@ class Server:
         while True:
             self._wait(error)
             try:
-                ((fate, timeline),) = self._connected().execute(FATE, (transaction.number,)).fetchall()
+                fate, timeline = self._connected().one(FATE, transaction.number)
             except psycopg.errors.InvalidParameterValue:  # a number of the future: this primary never heard of it
                 return False
             except psycopg.Error as again:
@@ -253,16 +250,16 @@ class Server:
                     return bool(fate == "committed" and timeline == transaction.timeline)
                 error = psycopg.OperationalError("its last transaction has not ended yet")
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
+    def _connected(self) -> Session:
+        if self._session is None:
             connection = psycopg.connect(self._address.conninfo, autocommit=True, prepare_threshold=None)
             encoding = connection.info.parameter_status("server_encoding")
             release = connection.info.server_version // 10000
             if release < OLDEST or encoding != "UTF8":
                 connection.close()
                 raise JournalError(f"it is PostgreSQL {release} in {encoding}; it must be {OLDEST} or newer, in UTF8")
-            self._connection = connection
-        return self._connection
+            self._session = Session(connection)
+        return self._session
 
     def _wait(self, error: Exception) -> None:
         """Wait a while for it to come back, longer each time. Raises the error when nobody is to wait."""
@@ -277,11 +274,11 @@ class Server:
 
     def _give_up(self, error: Exception) -> None:
         """End what has begun."""
-        if self._connection is None:
+        if self._session is None:
             return
         if not is_absence(error):
             with suppress(psycopg.Error):
-                self._connection.rollback()
+                self._session.give_up()
                 return
         self.close()
 
