@@ -12,8 +12,8 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import psycopg
 from rich.console import Console
 
 from bench._kept import keep
-from bench.ceilings.network import use
+from bench.ceilings.lost import Trouble, lost
 from tests.postgresql import Cluster, cluster
 from vodworker.emulator import library
 from vodworker.emulator.server import Emulator
@@ -32,6 +32,7 @@ from vodworker.errors import THROTTLED
 
 WINDOW = 60.0  # seconds in which the service counts
 LEAST_USE = 0.98  # of a ceiling, is promised while work waits
+AWAY, STILL, DEAD = TROUBLES = ("the database was away", "a replica stood still", "a replica was dead")
 
 CONFIG = """\
 [account]
@@ -92,7 +93,9 @@ class Report:
     """What was seen.
 
     wrongly_submitted: by how many the tasks of a file are more than its events. use: the part of the ceiling that was
-    used while work waited; used: the same in each full minute. said: what the daemons logged, by event.
+    used while work waited; lost: the other parts, by what was wrong then; use_of_possible: the part that was used of
+    the ceiling when the database was there, for without it no call may go. used: calls in each full minute, by the
+    ceiling. said: what the daemons logged, by event.
     """
 
     states: dict[str, int]
@@ -101,6 +104,8 @@ class Report:
     refused: int
     most: dict[str, int]
     use: float
+    lost: dict[str, float]
+    use_of_possible: float
     used: list[float]
     margin: float
     redelivered: int
@@ -116,6 +121,7 @@ class Seat:
     def __init__(self, name: str, folder: Path, said: Counter[str], done: Callable[[str], None]) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
+        self.ready = asyncio.Event()
         self._folder = folder
         self._said = said
         self._done = done
@@ -154,6 +160,8 @@ class Seat:
         except orjson.JSONDecodeError:  # the last words of one that was killed
             return
         self._said[event] += 1
+        if event == "worker.ready":
+            self.ready.set()
         if event == "handler.done":
             self._done(self.name)
 
@@ -172,6 +180,7 @@ class Scene:
         self.said = Counter[str]()
         self.done_by = Counter[str]()
         self.emitted = Counter[str]()
+        self.troubles: list[Trouble] = []
         self.seats = [Seat(f"replica {n}", folder, self.said, self._done) for n in range(plan.replicas)]
         self._chance = random.Random(plan.seed)  # noqa: S311  # a seed, to be had again
         (folder / "handlers").mkdir()
@@ -217,21 +226,34 @@ class Scene:
 
     async def kill(self) -> None:
         """SIGKILL for a replica; another takes its seat."""
-        self._signal(self._chance.choice(self.seats), signal.SIGKILL)
+        seat = self._chance.choice(self.seats)
+        seat.ready.clear()
+        self._signal(seat, signal.SIGKILL)
+        with self._noted(DEAD):
+            await seat.ready.wait()
 
     async def pause(self) -> None:
         """A replica stands still for longer than its lease, and goes on."""
         seat = self._chance.choice(self.seats)
         process = seat.process
         self._signal(seat, signal.SIGSTOP)
-        await asyncio.sleep(self.plan.pause)
+        with self._noted(STILL):
+            await asyncio.sleep(self.plan.pause)
         if process is seat.process:
             self._signal(seat, signal.SIGCONT)
 
     async def restart(self) -> None:
         """The database goes down, in order or not, and comes back."""
-        await asyncio.to_thread(self.database.stop, self._chance.choice([signal.SIGINT, signal.SIGQUIT]))
-        await asyncio.to_thread(self.database.start)
+        with self._noted(AWAY):
+            await asyncio.to_thread(self.database.stop, self._chance.choice([signal.SIGINT, signal.SIGQUIT]))
+            await asyncio.to_thread(self.database.start)
+
+    @contextmanager
+    def _noted(self, what: str) -> Generator[None]:
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        yield
+        self.troubles.append(Trouble(what, begin, clock()))
 
     def _signal(self, seat: Seat, name: signal.Signals) -> None:
         if seat.process:
@@ -264,6 +286,10 @@ class Scene:
     def report(self, seconds: float) -> Report:
         """Ask the witnesses."""
         audit = self.emulator.audit
+        arrivals = [call.at for call in audit.calls("ProcessFile")]
+        troubles = sorted(self.troubles, key=lambda trouble: TROUBLES.index(trouble.what))
+        gone = lost(arrivals, self.plan.ceiling, troubles)
+        use = 1 - sum(gone.values())
         with psycopg.connect(self.database.dsn) as db:
             ((out_of_order,),) = db.execute(OUT_OF_ORDER.format(schema=self.schema).encode()).fetchall()
             ((deadlocks,),) = db.execute(DEADLOCKS.encode()).fetchall()
@@ -273,7 +299,9 @@ class Scene:
             wrongly_submitted=self._wrongly_submitted(),
             refused=sum(count for (_, code), count in audit.codes.items() if code == THROTTLED),
             most={action: audit.most_in_60s(action) for action in audit.actions},
-            use=self._use(),
+            use=round(use, 3),
+            lost={what: round(part, 4) for what, part in gone.items()},
+            use_of_possible=round(use / (1 - gone.get(AWAY, 0.0)), 3),
             used=self._used(),
             margin=audit.smallest_margin,
             redelivered=audit.redelivered,
@@ -287,10 +315,6 @@ class Scene:
         """Files that have more tasks, or less, than they had events."""
         tasks = Counter(call.file_id for call in self.emulator.audit.calls("ProcessFile") if call.code == 0)
         return {file: tasks[file] - events for file, events in self.emitted.items() if tasks[file] != events}
-
-    def _use(self) -> float:
-        arrivals = [call.at for call in self.emulator.audit.calls("ProcessFile")]
-        return round(use(arrivals, self.plan.ceiling), 3) if len(arrivals) > self.plan.ceiling else 1.0
 
     def _used(self) -> list[float]:
         """The part of the ceiling that was used in each full minute from the first submission on."""
@@ -335,7 +359,7 @@ def broken(plan: Plan, report: Report) -> list[str]:
         "keys are out of order": report.out_of_order > 0,
         "not one task for each submission": bool(report.wrongly_submitted),
         "over the ceiling": report.most["ProcessFile"] > plan.ceiling or report.refused > 0,
-        "too little of the ceiling is used": report.use < LEAST_USE,
+        "too little of the ceiling is used": report.use_of_possible < LEAST_USE,
         "a confirmation came late": report.margin <= 0,
         "replicas locked each other out": report.deadlocks > 0,
     }

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench import flat
+from bench.ceilings.lost import WELL, Trouble, lost
+from bench.ceilings.network import use
 from bench.growing.simulation import Costs, Plant, play
 from vodworker.journal.sqlite import open_sqlite
 
@@ -28,6 +30,19 @@ def test_the_next_ceiling_is_found(plant: Plant, rate: float, full: str) -> None
 
     assert pytest.approx(rate, rel=0.1) == outcome.rate
     assert full == outcome.full
+
+
+def test_what_is_not_used_of_a_ceiling_is_told() -> None:
+    """With what was used, what was lost in each trouble is all that was allowed; of two troubles the first counts."""
+    arrivals = [0.0, 0.0, 70.0, 70.0, 130.0, 142.0]
+    troubles = [Trouble("away", 61.0, 65.0), Trouble("dead", 60.0, 67.0), Trouble("away", 131.0, 132.0)]
+    allowed = 70 + 70 + 60 + 72
+
+    parts = lost(arrivals, 2, troubles)
+
+    assert {"away": 9 / allowed, "dead": 6 / allowed, WELL: 17 / allowed} == pytest.approx(parts)
+    assert pytest.approx(1.0) == use(arrivals, 2) + sum(parts.values())
+    assert {"away": 0.0, "dead": 0.0, WELL: 0.0} == lost(arrivals[:2], 2, troubles)
 
 
 async def test_a_filled_journal_is_one(tmp_path: Path) -> None:
