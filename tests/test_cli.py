@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
@@ -21,7 +22,7 @@ from vodworker.api import ACTIONS, ConcatVideo, CreateVodTags, DeleteVodFile, Mo
 from vodworker.api.bounds import Priority
 from vodworker.cli import COMMANDS, cli
 from vodworker.cli.declared import parsed
-from vodworker.cli.manners import failures
+from vodworker.cli.ends import failures
 from vodworker.cli.shown import span
 from vodworker.config import Address
 from vodworker.emulator import Emulator, Settings
@@ -73,12 +74,36 @@ def test_commands_are_listed_with_a_line_each(shell: Shell) -> None:
 
     assert 0 == result.exit_code
     listed = re.findall(r"^  (\w+)  +(\S.*)$", result.output.partition("Commands:")[2], re.MULTILINE)
-    assert list(COMMANDS) == [name for name, _ in listed]
+    assert list(COMMANDS.items()) == listed
     assert {"run", "demo", "check", "health", "emulator", "call", "upload", "events", "tasks", "explain"} <= set(
         COMMANDS
     )
     assert [] == [line for _, line in listed if line.endswith("...")]
     assert "78 wrong settings" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_does_what_the_list_says(name: str) -> None:
+    """The line of a command in the list is the first sentence of its own help."""
+    command = cli.get_command(Context(cli), name)
+
+    assert command
+    assert COMMANDS[name] == command.get_short_help_str(limit=200)
+
+
+LISTED = """
+import sys
+from vodworker.cli import cli
+cli(["--help"], standalone_mode=False)
+print(*(name for name in ("vodworker.config", "vodworker.log", "pydantic", "asyncio") if name in sys.modules))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.timeout(60)
+def test_the_list_of_commands_loads_none() -> None:
+    """`vodworker --help` waits for nothing that a command needs."""
+    assert "\n" == subprocess.check_output([sys.executable, "-c", LISTED], text=True).partition("means.\n")[2]
 
 
 @pytest.mark.parametrize(

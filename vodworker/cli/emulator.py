@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vodworker.cli.manners import Failed
+from vodworker.cli.ends import Failed
 from vodworker.config import Address, address
 from vodworker.config.tree import loopback
 from vodworker.emulator import Empty, Emulator, Plan, Settings, read_faults

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from vodworker.app import load_handlers, open_journal
-from vodworker.cli.manners import Failed, print_json, quiet, read, wants_json, with_config
+from vodworker.cli.ends import Failed
+from vodworker.cli.manners import print_json, quiet, read, wants_json, with_config
 from vodworker.cli.shown import UNITS, print_entries, print_event
 from vodworker.config import nearest
 from vodworker.errors import ConfigError, JournalError

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from vodworker import codes
-from vodworker.cli.manners import Failed, print_json, read_what_can_be, with_config
+from vodworker.cli.ends import Failed
+from vodworker.cli.manners import print_json, read_what_can_be, with_config
 from vodworker.codes import Explanation, Fault, Language
 
 LABELS: dict[Language, tuple[str, ...]] = {

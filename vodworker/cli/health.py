@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from vodworker.cli.manners import Failed, Unusable, read, with_config
+from vodworker.cli.ends import Failed, Unusable
+from vodworker.cli.manners import read, with_config
 from vodworker.config import Address
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask one that listens everywhere

@@ -2,7 +2,8 @@
 
 import click
 
-from vodworker.cli.manners import failures, quiet
+from vodworker.cli.ends import failures
+from vodworker.cli.manners import quiet
 from vodworker.errors import ConfigError
 
 

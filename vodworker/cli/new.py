@@ -7,7 +7,8 @@ from string import Template
 
 import click
 
-from vodworker.cli.manners import Failed, read_what_can_be, with_config
+from vodworker.cli.ends import Failed
+from vodworker.cli.manners import read_what_can_be, with_config
 from vodworker.config import nearest
 from vodworker.events import EVENTS
 

@@ -8,7 +8,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from vodworker.cli.manners import Failed, read_what_can_be, with_config
+from vodworker.cli.ends import Failed
+from vodworker.cli.manners import read_what_can_be, with_config
 from vodworker.codes import Language
 from vodworker.report import STDIN, Tally, lines, sources, words
 from vodworker.report.page import page

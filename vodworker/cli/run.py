@@ -1,6 +1,7 @@
 """`vodworker run`: the daemon."""
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -45,6 +46,7 @@ def run(config: Path | None, handlers: Sequence[Path], *, reload: bool) -> None:
     stop = Stop(settings.work.grace, told=systemd.stopping)
     with stdout_of_the_log() as stream, bound(**name(settings)), stop.on_signals():
         setup(settings.log.format, settings.log.level, stream=stream)
+        gc.freeze()  # what is loaded stays: to look through it for garbage would hold up the loop
         with asyncio.Runner(loop_factory=quickest_loop()) as runner:
             code = runner.run(app.run(settings, stop=stop, read=anew, systemd=systemd, stream=stream))
     sys.exit(code)

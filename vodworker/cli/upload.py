@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from vodworker.app import service
-from vodworker.cli.manners import Failed, failed, print_json, quiet, read, wants_json, with_config
+from vodworker.cli.ends import Failed, failed
+from vodworker.cli.manners import print_json, quiet, read, wants_json, with_config
 from vodworker.cloud.client import Vod
 from vodworker.cloud.upload import Uploaded
 from vodworker.config import Settings
