@@ -13,7 +13,6 @@ import click
 
 from vodworker import app
 from vodworker.cli import cli
-from vodworker.cli.again import again
 from vodworker.cli.manners import read, read_what_can_be, with_config
 from vodworker.config import Settings, find
 from vodworker.log import bound, setup
@@ -63,6 +62,8 @@ def quickest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def reloaded(config: Path | None, handlers: Sequence[Path]) -> int:
     """Run the daemon in a process of its own, anew after each change."""
+    from vodworker.cli.again import again  # noqa: PLC0415  # a daemon for good does not start processes
+
     settings = read_what_can_be(config).settings  # what is wrong the daemon tells, and mending it is a change
     file = find(config, os.environ)  # noqa: TID251  # where the settings are
     words = ["run", *(["--config", str(config)] if config else []), *(f"--handlers={folder}" for folder in handlers)]

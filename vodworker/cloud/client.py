@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -15,12 +15,14 @@ from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import Progress
 from vodworker.cloud.limiter import Limiter
-from vodworker.cloud.upload import Uploaded, upload
 from vodworker.codes import Language, explain
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
 from vodworker.sign import signed
 from vodworker.wire import flatten, read_reply
+
+if TYPE_CHECKING:
+    from vodworker.cloud.upload import Uploaded
 
 R = TypeVar("R", bound=Reply)
 Item = TypeVar("Item")
@@ -124,8 +126,10 @@ class Vod:
         cover: str | PathLike[str] | None = None,
         procedure: str | None = None,
         progress: Progress | None = None,
-    ) -> Uploaded:
+    ) -> "Uploaded":
         """Bring a file of this machine into the library; see `vodworker.cloud.upload.upload`. Raises `UploadError`."""
+        from vodworker.cloud.upload import upload  # noqa: PLC0415  # most daemons bring nothing: their start is sooner
+
         return await upload(
             self,
             self._session,
