@@ -126,9 +126,10 @@ async def test_a_confirmation_that_was_sent_leaves_copies_for_ten_minutes(store:
     clock.advance(COPY_SPAN)
     within = await store.record([arrival("a")])
     clock.advance(0.001)
-    beyond = await store.record([arrival("a")])
+    (beyond,) = await store.record([arrival("a")])
 
-    assert ([Receipt(1, copy=True)], [Receipt(2, copy=False)]) == (within, beyond)
+    assert [Receipt(1, copy=True)] == within
+    assert (True, False) == (beyond.event_id > 1, beyond.copy)  # a number may be skipped
 
 
 async def test_the_last_confirmation_sent_counts(store: Store, clock: Clock) -> None:

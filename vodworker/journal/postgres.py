@@ -44,11 +44,11 @@ LOOK = 1.0  # seconds, half as long or half as long again: when to ask anew, bec
 
 # record, mark
 KNOWN = """
-SELECT id, body FROM waiting JOIN events ON id = event
+SELECT 'copy', id, body FROM waiting JOIN events ON id = event
 WHERE digest = ANY (%s) AND (sent IS NULL OR sent >= %s)
-UNION ALL SELECT lane, NULL FROM entries WHERE lane = ANY (%s) AND state IN ('ready', 'running')
+UNION ALL SELECT 'busy', lane, NULL FROM entries WHERE lane = ANY (%s) AND state IN ('ready', 'running')
+UNION ALL SELECT 'number', nextval('event_numbers'), NULL FROM generate_series(1, %s)
 """
-NUMBERS = "SELECT nextval('event_numbers') FROM generate_series(1, %s)"
 ADD = """
 WITH asked AS (SELECT %s::float8 AS now),
 added AS (
@@ -91,27 +91,29 @@ taken AS (SELECT * FROM lost UNION ALL SELECT * FROM fresh),
 noted AS (
     INSERT INTO attempts (entry, fence, attempt, ended, how) SELECT id, fence, attempt, now, 'lost' FROM lost, asked
     ON CONFLICT DO NOTHING
+),
+claimed AS (
+    UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = entries.attempt + 1,
+        fence = entries.fence + 1, lost = entries.lost + taken.lost::integer
+    FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
+    WHERE entries.id = taken.id AND entries.id = ANY (ARRAY (SELECT id FROM taken))
+    AND events.id = ANY (ARRAY (SELECT id / {PLACES} FROM taken))
+    RETURNING taken.lost, taken.due,
+        entries.id, events.id AS event, entries.handler, entries.key, body, entries.attempt, entries.fence,
+        now - recorded AS age, entries.lost AS losses, entries.outages
+),
+later AS (
+    SELECT min(next.due) AS due FROM room, asked, LATERAL (
+        SELECT min(due) AS due FROM entries WHERE state = 'ready' AND entries.handler = room.handler AND due > now
+        UNION ALL
+        SELECT min(due) FROM entries WHERE state = 'running' AND entries.handler = room.handler AND due > now
+    ) AS next
 )
-UPDATE entries SET state = 'running', since = now, due = now + lease, attempt = entries.attempt + 1,
-    fence = entries.fence + 1, lost = entries.lost + taken.lost::integer
-FROM taken JOIN events ON events.id = taken.id / {PLACES}, asked
-WHERE entries.id = taken.id AND entries.id = ANY (ARRAY (SELECT id FROM taken))
-AND events.id = ANY (ARRAY (SELECT id / {PLACES} FROM taken))
-RETURNING taken.lost, taken.due,
-    entries.id, events.id, entries.handler, entries.key, body, entries.attempt, entries.fence, now - recorded,
-    entries.lost, entries.outages
+SELECT later.due, claimed.* FROM later LEFT JOIN claimed ON true
 """
 DROP_OLD_LOSSES = f"""
 DELETE FROM attempts USING unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
 WHERE entry = mine.id AND attempts.fence < mine.fence - {KEPT_ATTEMPTS}
-"""
-NEXT_DUE = """
-SELECT min(next.due) FROM unnest(%s::text[]) AS room (handler), (SELECT %s::float8 AS now) AS asked, LATERAL (
-    SELECT min(due) AS due FROM entries WHERE state = 'ready' AND entries.handler = room.handler AND due > now
-    UNION ALL
-    SELECT min(due) FROM entries WHERE state = 'running' AND entries.handler = room.handler AND due > now
-) AS next
-WHERE room.handler NOT IN (SELECT handler FROM paused)
 """
 KEEP = """
 UPDATE entries SET due = %s FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence)
@@ -129,17 +131,20 @@ settled AS (
         outages = outages + outage
     FROM asked, ended
     WHERE entries.id = ended.id AND entries.fence = ended.fence AND entries.state = 'running'
-    RETURNING entries.id, entries.fence, attempt, now, how, ended.why
+    RETURNING entries.id, entries.fence, attempt, now, how, ended.why, lane
 ),
 noted AS (
-    INSERT INTO attempts (entry, fence, attempt, ended, how, why) SELECT * FROM settled WHERE how <> ''
+    INSERT INTO attempts (entry, fence, attempt, ended, how, why)
+    SELECT id, fence, attempt, now, how, why FROM settled WHERE how <> ''
     ON CONFLICT DO NOTHING
 ),
 bounded AS (
     DELETE FROM attempts USING settled
     WHERE settled.how <> '' AND attempts.entry = settled.id AND attempts.fence <= settled.fence - {KEPT_ATTEMPTS}
 )
-SELECT id, fence FROM settled
+SELECT id, fence, CASE WHEN EXISTS (
+    SELECT FROM entries WHERE entries.lane = settled.lane AND state = 'blocked'
+) THEN lane END FROM settled
 """
 RELEASE = f"""
 UPDATE entries SET state = 'ready', since = now, attempt = attempt - 1, due = least(now, recorded)
@@ -528,13 +533,13 @@ class PostgresStore:
 def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receipt]:
     digests = {arrival.body: digest(arrival.body) for arrival in arrivals}
     lanes = [lane_of(handler, arrival.key) for arrival in arrivals if arrival.key for handler in arrival.handlers]
-    rows = db.rows(KNOWN, [*digests.values()], now - COPY_SPAN, lanes)
-    busy = {lane for lane, body in rows if body is None}
-    copies = sorted(row for row in rows if row[1] in digests)
+    rows = db.rows(KNOWN, [*digests.values()], now - COPY_SPAN, lanes, len(digests))
+    busy = {lane for what, lane, _ in rows if what == "busy"}
+    copies = sorted((event, body) for what, event, body in rows if what == "copy" and body in digests)
     known: dict[bytes, int] = {body: event for event, body in copies}  # the newest of several
+    numbers = (number for what, number, _ in rows if what == "number")  # those of copies are skipped for ever
     ends = tasks.ends_of(db, [writable(arrival.ends) for arrival in arrivals if arrival.ends])
     new_ends: dict[str, tuple[int | None, bool]] = {}
-    numbers = (number for (number,) in db.rows(NUMBERS, len(digests) - len(known)))
     receipts: list[Receipt] = []
     events: list[tuple[int, str, str, bytes]] = []
     waiting: list[tuple[int, int]] = []
@@ -571,13 +576,13 @@ def _record(db: Session, now: float, arrivals: Sequence[Arrival]) -> list[Receip
 
 def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Claim:
     order = {handler: place for place, handler in enumerate(free)}
-    taken: list[tuple[bool, float, Entry]] = [
-        (lost, due, Entry(*entry)) for lost, due, *entry in db.rows(CLAIM, now, lease, [*free], [*free.values()])
-    ]
+    rows = db.rows(CLAIM, now, lease, [*free], [*free.values()])
+    later: float | None = rows[0][0]
+    taken = [(lost, due, Entry(*entry)) for _, lost, due, *entry in rows if lost is not None]
     taken.sort(key=lambda it: (order[it[2].handler], not it[0], it[1], it[2].id))
     db.each(DROP_OLD_LOSSES, [(entry.id, entry.fence) for lost, _, entry in taken if lost])
-    (due,) = db.one(NEXT_DUE, [*free], now)
-    return Claim(tuple(entry for *_, entry in taken), None if due is None else max(SOON, due - now))
+    ends = [due for due in (later, now + lease if taken else None) if due is not None]
+    return Claim(tuple(entry for *_, entry in taken), max(SOON, min(ends) - now) if ends else None)
 
 
 def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]) -> list[bool]:
@@ -593,41 +598,36 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
                 state, how, outage = "ready", "again", int(ending.outage)
         row = (entry.id, entry.fence, state, after, writable(why), how, outage)
         rows.setdefault((entry.id, entry.fence), row)
-    settled = {*db.each(SETTLE, [*rows.values()], now)}
+    settled = {(entry, fence): lane for entry, fence, lane in db.each(SETTLE, [*rows.values()], now)}
     answers: list[bool] = []
-    over: list[Entry] = []
-    again: list[Entry] = []
+    over: set[int | None] = set()  # lanes in which others wait
+    again: set[int | None] = set()
     for entry, ending in settlements:
         mine = (entry.id, entry.fence)
         answers.append(mine in settled)
         if mine in settled:
-            settled.remove(mine)
-            (again if isinstance(ending, Again) else over).append(entry)
+            (again if isinstance(ending, Again) else over).add(settled.pop(mine))
             if isinstance(ending, Dead) and ending.doubt:
                 db.do(TELL_DOUBTS, now, entry.id)
-    _move_up(db, _lanes(over), stays=_lanes(again))
+    _move_up(db, over, stays=again)
     return answers
 
 
 def _releasing(entries: Sequence[Entry]) -> Work[None]:
     def work(db: Session, now: float) -> None:
         db.each(RELEASE, [(entry.id, entry.fence) for entry in entries], now)
-        _move_up(db, stays=_lanes(entries))
+        _move_up(db, stays=[lane_of(entry.handler, entry.key) for entry in entries])
 
     return Locked(locks_of(entry.key for entry in entries), work)
 
 
-def _lanes(entries: Iterable[Entry]) -> set[int]:
-    return {lane for entry in entries if (lane := lane_of(entry.handler, entry.key)) is not None}
-
-
-def _move_up(db: Session, over: Iterable[int] = (), *, stays: Iterable[int] = ()) -> None:
-    """Let the first unfinished entry of each lane be ready, unless one is running.
+def _move_up(db: Session, over: Iterable[int | None] = (), *, stays: Iterable[int | None] = ()) -> None:
+    """Let the first unfinished entry of each lane be ready, unless one is running; None is no lane.
 
     over: lanes whose turn is free now. stays: lanes where one may be ready that came to its turn while the first was
     dead.
     """
-    over, stays = {*over, *stays}, {*stays}
+    over, stays = {*over, *stays} - {None}, {*stays} - {None}
     if stays:
         db.do(STEP_BACK, [*stays])
     if over:
@@ -680,12 +680,12 @@ def _redrive(db: Session, now: float, entry: int) -> bool:
     lanes = db.rows(REDRIVE, now, now, entry)
     for (lane,) in lanes:
         db.do(DROP_TOLD, entry)
-        _move_up(db, stays={lane} - {None})
+        _move_up(db, stays=[lane])
     return bool(lanes)
 
 
 def _discard(db: Session, now: float, entry: int, why: str) -> bool:
     lanes = db.rows(DISCARD, why, now, entry)
     for (lane,) in lanes:
-        _move_up(db, {lane} - {None})
+        _move_up(db, [lane])
     return bool(lanes)

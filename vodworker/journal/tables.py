@@ -171,7 +171,7 @@ def _version(db: Session, schema: str) -> int:
 
 def digest(*parts: str | bytes) -> int:
     """A number of 64 bits that stands for these, as the columns have them."""
-    whole = b"\0".join(writable(part).encode() if isinstance(part, str) else part for part in parts)
+    whole = b"\0".join([writable(part).encode() if isinstance(part, str) else part for part in parts])
     return int.from_bytes(blake2b(whole, digest_size=8).digest(), signed=True)
 
 
@@ -192,4 +192,6 @@ def locks_of(names: Iterable[str]) -> frozenset[int]:
 
 def writable(text: str) -> str:
     """Text that PostgreSQL can hold: JSON may carry half of a surrogate pair, and a zero."""
+    if text.isprintable():  # nearly always, and told ten times as fast
+        return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
