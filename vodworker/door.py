@@ -1,31 +1,35 @@
 """The door through which code of others runs: whatever it raises is a value to us. Pure, and the one broad catch."""
 
 import reprlib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from types import TracebackType
 
 
-@dataclass(slots=True)
-class Failure:
-    """What came through the plug-in door, if anything did."""
-
-    error: BaseException | None = None
-
-
-@contextmanager
-def plugin_door(ours: Callable[[BaseException], bool] = lambda _: False) -> Generator[Failure]:
-    """Code of others runs inside: whatever it raises, `sys.exit()` and worse too, is a value to us.
+class plugin_door:  # noqa: N801  # read as a verb: with plugin_door() as failure
+    """Code of others runs inside: whatever it raises, `sys.exit()` and worse too, is a value to us, in `error`.
 
     ours: tells what is not theirs, our own end, which goes up.
     """
-    failure = Failure()
-    try:
-        yield failure
-    except BaseException as error:
-        if ours(error):
-            raise
-        failure.error = error
+
+    __slots__ = ("_ours", "error")
+
+    def __init__(self, ours: Callable[[BaseException], bool] | None = None) -> None:
+        self._ours = ours
+        self.error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        return f"<plugin_door {shown(self.error) if self.error else 'nothing came through'}>"
+
+    def __enter__(self) -> "plugin_door":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or (self._ours and self._ours(error)):
+            return False
+        self.error = error
+        return True
 
 
 _short = reprlib.Repr()

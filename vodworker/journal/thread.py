@@ -1,17 +1,20 @@
 """The store's one thread: what is asked while a transaction runs is done together in the next.
 
-A commit waits for the disk, so its cost is shared: alone, a work is done at once; under load, the group grows by
-itself. Nothing waits for a group to fill.
+A commit waits for the disk and wakes a thread, so its cost is shared: alone, a work is done at once; under load, the
+group grows by itself. Nothing waits for a group to fill, but for what is about to ask anyway: see `TURNS`.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
+from queue import SimpleQueue
+from threading import Thread as System
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
+from vodworker.door import plugin_door
 from vodworker.errors import JournalError
 
 T = TypeVar("T")
@@ -48,13 +51,22 @@ class Asked:
     undo: Callable[[Any], Work[Any, None]] | None
 
 
+TURNS = 3  # of the loop, from an answer until who was told it has asked for the next: claim → run → settle, for one
+
+jobs: "WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = WeakKeyDictionary()
+"""How many jobs of each loop are with a thread: a clock that is not real stands still meanwhile."""
+
+
 class Thread(Generic[C]):
     """Asks a `Medium` from the event loop. A work that was asked for is done, whether or not its asker still waits."""
 
     def __init__(self, medium: Medium[C]) -> None:
+        """Made in the loop that asks; the thread has the log's context of that moment, and not of who asks."""
         self._medium = medium
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._context = copy_context()  # what the log says of the process, and not of who happens to ask
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = SimpleQueue()
+        # A daemon: the interpreter waits for no other, and what is cut off in a transaction was never promised.
+        System(target=copy_context().run, args=(self._serve,), name="journal", daemon=True).start()
         self._pending: list[Asked] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,7 +78,7 @@ class Thread(Generic[C]):
 
     async def open(self) -> tuple[int, int]:
         """Open the medium; returns the schema found and the one made."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._context.run, self._medium.open)
+        return await self._hand(self._medium.open)
 
     async def ask(self, work: Work[C, T], *, undo: Callable[[T], Work[C, None]] | None = None) -> T:
         """The answer of a work, once it is on disk.
@@ -102,21 +114,28 @@ class Thread(Generic[C]):
         for asked in self._pending:
             asked.answer.cancel()
         self._pending.clear()
-        closing = asyncio.get_running_loop().run_in_executor(self._executor, self._medium.close)
-        self._executor.shutdown(wait=False)
+        closing = self._hand(self._medium.close)
+        self._jobs.put(None)
         await closing
 
     def _put(self, place: int, asked: Asked) -> None:
         self._pending.insert(place, asked)
         if self._idle.is_set():
             self._idle.clear()
-            asyncio.get_running_loop().call_soon(self._start)  # soon: who asks in the same turn is in the same group
+            self._loop.call_soon(self._gather, TURNS)
 
     def _take_back(self, undo: Callable[[T], Work[C, None]], value: T) -> None:
         if not self._gone:
             nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             nobody.cancel()
             self._put(0, Asked(undo(value), nobody, None))
+
+    def _gather(self, turns: int) -> None:
+        """Start in so many turns of the loop: who asks until then is in the same group."""
+        if turns:
+            self._loop.call_soon(self._gather, turns - 1)
+        else:
+            self._start()
 
     def _start(self) -> None:
         group = [asked for asked in self._pending if not (asked.undo and asked.answer.cancelled())]
@@ -125,13 +144,11 @@ class Thread(Generic[C]):
             self._idle.set()
             return
         works = [asked.work for asked in group]
-        run = self._medium.run
-        job = asyncio.get_running_loop().run_in_executor(self._executor, lambda: self._context.run(run, works))
-        job.add_done_callback(partial(self._end, group))
+        self._hand(lambda: self._medium.run(works)).add_done_callback(lambda done: self._end(group, done))
 
-    def _end(self, group: Sequence[Asked], job: "asyncio.Future[list[Any]]") -> None:
-        bug = job.exception()
-        values: list[Any] = [bug] * len(group) if bug else job.result()
+    def _end(self, group: Sequence[Asked], done: "asyncio.Future[list[Any]]") -> None:
+        bug = done.exception()
+        values: list[Any] = [bug] * len(group) if bug else done.result()
         for asked, value in zip(group, values, strict=True):
             failed = isinstance(value, BaseException)
             if asked.answer.cancelled():
@@ -141,4 +158,29 @@ class Thread(Generic[C]):
                 asked.answer.set_exception(value)
             else:
                 asked.answer.set_result(value)
-        self._start()
+        self._gather(TURNS)
+
+    def _hand(self, job: Callable[[], T]) -> "asyncio.Future[T]":
+        """Have the thread do it, after what it was handed before."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        jobs[self._loop] = jobs.get(self._loop, 0) + 1
+        self._jobs.put((job, done))
+        return done
+
+    def _serve(self) -> None:
+        """In the thread: do what is handed to it, until it is told to end."""
+        for job, done in iter(self._jobs.get, None):
+            value: Any = None
+            with plugin_door() as failure:
+                value = job()
+            with suppress(RuntimeError):  # the loop is closed: nobody hears it
+                self._loop.call_soon_threadsafe(self._done, done, value, failure.error)
+
+    def _done(self, done: "asyncio.Future[Any]", value: object, error: BaseException | None) -> None:
+        jobs[self._loop] -= 1
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(error)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
+from vodworker.journal.thread import jobs
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -17,8 +19,8 @@ IN_TRANSIT = 0.001  # seconds of real time that bytes on the loopback may be und
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which waiting takes no time: when nothing else can happen, the clock jumps to the next timer.
 
-    `loop.time()` starts at 0. Sockets and threads stay real: while a thread started with `run_in_executor` works, or
-    bytes are in transit, the clock stands still. Both ends of a connection must live in this loop.
+    `loop.time()` starts at 0. Sockets and threads stay real: while a thread started with `run_in_executor` or a
+    journal's thread works, or bytes are in transit, the clock stands still. Both ends of a connection must live in this loop.
     """
 
     def __init__(self, *, in_transit: float = IN_TRANSIT) -> None:
@@ -56,10 +58,10 @@ class JumpingSelector(selectors.BaseSelector):
             return ready
         if timeout is None:
             return self._real.select(None)
-        if self._loop.jobs:
+        if self._loop.jobs or jobs.get(self._loop):
             ready = self._real.select(LONGEST_JOB)
             if not ready:
-                self._loop.jobs = 0  # what was lost with a test that was cut short must not stop the clock for ever
+                self._loop.jobs = jobs[self._loop] = 0  # what was lost with a test that was cut short must not stop the clock for ever
             return ready
         sockets = len(self._real.get_map()) > 1  # more than the loop's own, over which threads wake it
         ready = self._real.select(self._in_transit if sockets else 0)
