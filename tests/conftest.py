@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import settings
 from hypothesis import strategies as st
+from structlog._config import BoundLoggerLazyProxy
 
 from tests import postgresql
 
@@ -39,6 +40,9 @@ def logging_restored() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    for name, room in [*sys.modules.items()]:
+        if name.startswith("vodworker.") and isinstance(log := vars(room).get("log"), BoundLoggerLazyProxy):
+            vars(log).pop("bind", None)  # the logger that was made for what a test set up
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -22,7 +22,7 @@ from vodworker.config import Settings
 from vodworker.errors import ConfigError
 from vodworker.journal.port import Store
 from vodworker.journal.sqlite import open_sqlite
-from vodworker.log import heard, log
+from vodworker.log import gathered, heard, log
 from vodworker.reload import Live
 from vodworker.resources import opened
 from vodworker.router import Router
@@ -157,7 +157,7 @@ async def run(
     live = Live(settings, read or (lambda: settings), router, stream=stream)
     watch = Watch(systemd or Systemd.of({}))
     broken = partial(stop.broken, journal=settings.journal.shown)
-    with watch.listening():
+    with gathered(), watch.listening():
         async with answers(settings, watch, router) as address, asyncio.TaskGroup() as group:
             beating = group.create_task(watch.pulse.run(), name="pulse")
             await alarmed(broken, work, live, router, watch, stop=stop, broken=broken, address=address)

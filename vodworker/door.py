@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 
 class plugin_door:  # noqa: N801  # read as a verb: with plugin_door() as failure
@@ -20,7 +21,7 @@ class plugin_door:  # noqa: N801  # read as a verb: with plugin_door() as failur
     def __repr__(self) -> str:
         return f"<plugin_door {shown(self.error) if self.error else 'nothing came through'}>"
 
-    def __enter__(self) -> "plugin_door":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,10 +4,12 @@ A line never raises and never shows a secret: what JSON cannot hold is written a
 secret is masked, and what cannot be written is dropped, because the work is worth more than its log.
 """
 
+import asyncio
 import logging
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, BinaryIO, Literal, TypeAlias, cast, get_args
+from threading import get_ident
+from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 import orjson
 import structlog
@@ -302,17 +305,19 @@ _NOTHING: Mapping[str, object] = {}
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default=_NOTHING)
 
 
-@contextmanager
-def bound(**identifiers: object) -> Generator[None]:
+class bound:  # noqa: N801  # read as a participle: with bound(key="f")
     """Put these facts on every line that is logged inside, in the tasks and threads started from there too."""
-    token = _bound.set({**_bound.get(), **identifiers})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
 
+    __slots__ = ("_facts", "_token")
 
-_ears: list[Ear] = []
+    def __init__(self, **facts: object) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        self._token = _bound.set({**_bound.get(), **self._facts})
+
+    def __exit__(self, *_: object) -> None:
+        _bound.reset(self._token)
 
 
 @contextmanager
@@ -322,11 +327,11 @@ def heard(by: Ear) -> Generator[None]:
     So that what is counted and what is judged of the daemon comes from the one table of what happens, and the rooms
     that tell it know of nobody who listens. An ear must not raise and not log.
     """
-    _ears.append(by)
+    _voice.ears = (*_voice.ears, by)
     try:
         yield
     finally:
-        _ears.remove(by)
+        _voice.ears = tuple(ear for ear in _voice.ears if ear is not by)
 
 
 def setup(
@@ -338,64 +343,64 @@ def setup(
 ) -> None:
     """Send all logging of the process, that of libraries included, to `stream` (stdout when None).
 
-    format: None is `console` on a terminal and `json` elsewhere. May be called again: the last call counts.
+    format: None is `console` on a terminal and `json` elsewhere. May be called again: the last call counts, for loggers
+    that are in use, too.
     """
     target: BinaryIO = sys.stdout.buffer if stream is None else stream
     terminal = target.isatty()
-    lines = _Lines(target)
-    render = json_lines(now)
     form = format or ("console" if terminal else "json")
+    names = get_args(Level)
+    _lines.flush()
+    _lines.stream = target
+    _voice.silent = frozenset(names[: names.index(level)])
+    _voice.now = now
+    _voice.pretty = None if form == "json" else console_lines(colors=terminal)
     structlog.configure(
-        processors=[_listen, above(level), render, *([] if form == "json" else [console_lines(colors=terminal)])],
+        processors=_CHAIN,
         wrapper_class=structlog.make_filtering_bound_logger("debug"),  # what is not written is heard
-        logger_factory=lambda *_: lines,
-        # Uncached, so that a later call changes the level under a running daemon. A bound logger costs nothing of it.
-        cache_logger_on_first_use=False,
+        logger_factory=lambda *_: _lines,
+        cache_logger_on_first_use=True,  # to make one takes as long as to write the line
     )
     logging.basicConfig(handlers=[_Foreign()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
 
 
-def _listen(_logger: object, _level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if _ears:
+class _Voice:
+    """How a line is made, for all loggers: who hears it, what is not written, and how it looks."""
+
+    def __init__(self) -> None:
+        self.ears: tuple[Ear, ...] = ()
+        self.silent: frozenset[str] = frozenset()
+        self.now: Callable[[], float] = time.time
+        self.pretty: Callable[[bytes], bytes] | None = None
+
+    def say(self, _logger: object, level: str, fields: MutableMapping[str, Any]) -> bytes:
+        """The one step from facts to bytes: time, level, event, what is bound, what is told."""
         facts = {**_bound.get(), **fields}
-        for ear in tuple(_ears):
-            ear(str(fields.get("event", "")), facts)
-    return fields
-
-
-def above(level: Level) -> structlog.typing.Processor:
-    """Drops what is below this level."""
-    names = get_args(Level)
-    dropped = frozenset(names[: names.index(level)])
-
-    def check(_logger: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if name in dropped:
+        for ear in self.ears:
+            ear(str(facts.get("event", "")), facts)
+        if level in self.silent:
             raise structlog.DropEvent
-        return fields
-
-    return check
-
-
-def json_lines(now: Callable[[], float]) -> structlog.typing.Processor:
-    """The one step from facts to bytes: time, level, event, what is bound, what is told."""
-
-    def render(_logger: object, level: str, fields: MutableMapping[str, Any]) -> bytes:
-        if "exc_info" in fields:
-            error = fields["exc_info"]
-            with plugin_door() as failure:  # a traceback shows an error as its author wants it, or fails to
-                fields = structlog.processors.format_exc_info(_logger, level, fields)
-            if failure.error is not None:
-                fields["exception"] = describe(error) if isinstance(error, BaseException) else shown(error)
-        if not _OURS.isdisjoint(fields):
-            fields = {f"{name}_" if name in _OURS else name: value for name, value in fields.items()}
-        event = fields.pop("event", "")
-        return dumps({"time": stamp(now()), "level": level, "event": event, **_bound.get(), **fields})
-
-    return render
+        if "exc_info" in facts:
+            facts = _explained(level, facts)
+        if not _OURS.isdisjoint(facts):
+            facts = {f"{name}_" if name in _OURS else name: value for name, value in facts.items()}
+        event = facts.pop("event", "")
+        line = dumps({"time": stamp(self.now()), "level": level, "event": event, **facts})
+        return self.pretty(line) if self.pretty else line
 
 
-def console_lines(*, colors: bool) -> structlog.typing.Processor:
+def _explained(level: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The same, with what is known of an error in words."""
+    error = facts["exc_info"]
+    with plugin_door() as failure:  # a traceback shows an error as its author wants it, or fails to
+        facts = dict(structlog.processors.format_exc_info(None, level, facts))
+    if failure.error is not None:
+        facts["exception"] = describe(error) if isinstance(error, BaseException) else shown(error)
+    return facts
+
+
+def console_lines(*, colors: bool) -> Callable[[bytes], bytes]:
     """For a reader at a terminal; of a JSON line, so that it shows what the line would and is as safe."""
     pretty = structlog.dev.ConsoleRenderer(
         colors=colors,
@@ -405,10 +410,11 @@ def console_lines(*, colors: bool) -> structlog.typing.Processor:
         exception_formatter=structlog.dev.plain_traceback,
     )
 
-    def render(logger: object, level: str, line: Any) -> bytes:
+    def render(line: bytes) -> bytes:
         with plugin_door():  # facts of a handler may have the names that the renderer has plans for
-            line = pretty(logger, level, orjson.loads(line)).encode(errors="backslashreplace")
-        return cast("bytes", line)
+            facts = orjson.loads(line)
+            return pretty(None, facts["level"], facts).encode(errors="backslashreplace")
+        return line
 
     return render
 
@@ -506,19 +512,57 @@ def _pieces(value: object, depth: int) -> object:
 
 
 class _Lines:
-    """Where the lines go: one write for each, from whatever thread."""
+    """Where the lines go: one write for each, from whatever thread; inside `gathered`, one for each turn of a loop."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
+        self.stream: BinaryIO = sys.stdout.buffer
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = 0  # that of the loop
+        self._kept: deque[bytes] = deque()
 
     def msg(self, line: bytes) -> None:
+        self._kept.append(line)
+        if self.loop is None or get_ident() != self.thread:
+            self.flush()
+        elif len(self._kept) == 1:
+            self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        lines: list[bytes] = []
         try:  # `suppress` costs as much as the writing
-            self._stream.write(line + b"\n")
-            self._stream.flush()
+            while True:  # another thread may flush, too: each line is taken once
+                lines.append(self._kept.popleft())
+        except IndexError:
+            pass
+        if not lines:
+            return
+        try:
+            self.stream.write(b"\n".join([*lines, b""]))
+            self.stream.flush()
         except (OSError, ValueError, RuntimeError):
             pass  # a full disk, a reader that is gone, a stream that is closed; a signal in the middle of another line
 
     debug = info = warning = error = critical = msg
+
+
+@contextmanager
+def gathered() -> Generator[None]:
+    """Write what the running loop logs inside once in each of its turns, because a write costs more than a line.
+
+    What another thread logs is written at once, with all before it, so that a loop that stands still is still heard of.
+    """
+    _lines.loop, _lines.thread = asyncio.get_running_loop(), get_ident()
+    try:
+        yield
+    finally:
+        _lines.loop = None
+        _lines.flush()
+
+
+_lines = _Lines()
+_voice = _Voice()
+_CHAIN: list[structlog.typing.Processor] = [_voice.say]
 
 
 class _Foreign(logging.Handler):

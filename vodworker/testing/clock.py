@@ -20,7 +20,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which waiting takes no time: when nothing else can happen, the clock jumps to the next timer.
 
     `loop.time()` starts at 0. Sockets and threads stay real: while a thread started with `run_in_executor` or a
-    journal's thread works, or bytes are in transit, the clock stands still. Both ends of a connection must live in this loop.
+    journal's thread works, or bytes are in transit, the clock stands still. Both ends of a connection must live in this
+    loop.
     """
 
     def __init__(self, *, in_transit: float = IN_TRANSIT) -> None:
@@ -61,7 +62,9 @@ class JumpingSelector(selectors.BaseSelector):
         if self._loop.jobs or jobs.get(self._loop):
             ready = self._real.select(LONGEST_JOB)
             if not ready:
-                self._loop.jobs = jobs[self._loop] = 0  # what was lost with a test that was cut short must not stop the clock for ever
+                self._loop.jobs = jobs[self._loop] = (
+                    0  # what was lost with a test that was cut short must not stop the clock for ever
+                )
             return ready
         sockets = len(self._real.get_map()) > 1  # more than the loop's own, over which threads wake it
         ready = self._real.select(self._in_transit if sockets else 0)
