@@ -27,6 +27,8 @@ from vodworker.plugins import in_directories, in_packages
 from vodworker.shape import misshapen
 from vodworker.threads import in_thread
 
+is_coroutine_function = functools.cache(inspect.iscoroutinefunction)  # of a handler, in each of its runs
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -57,20 +59,18 @@ class Route:
 
     async def run(self, event: Event, ctx: Context[Any, Any]) -> object:
         """The outcome of one run: what the handler returned, or the exception that it raised."""
-        if not isinstance(event, self.hears):
+        if not isinstance(event, self.marked.hears):
             return Reject(f"{self.name} does not hear {event.type} any more")
         outcome: object = None
         with plugin_door(our_end()) as failure:
             async with ctx.deadline:
-                run = self._outcome
+                run: Run = self.handler if is_coroutine_function(self.handler) else self._in_thread
                 for middleware in reversed(self.around):
                     run = functools.partial(within, middleware, run)
                 outcome = await run(event, ctx)
         return outcome if failure.error is None else uncovered(failure.error)
 
-    async def _outcome(self, event: Event, ctx: Context[Any, Any]) -> Any:
-        if inspect.iscoroutinefunction(self.handler):
-            return await self.handler(event, ctx)
+    async def _in_thread(self, event: Event, ctx: Context[Any, Any]) -> Any:
         outcome = await in_thread(functools.partial(self.handler, event, ctx))
         return await outcome if inspect.isawaitable(outcome) else outcome  # of a plain decorator around a coroutine
 
@@ -230,8 +230,11 @@ def wrong(routes: Sequence[Route]) -> list[str]:
 
 def our_end() -> Callable[[BaseException], bool]:
     """Whether an error is the end of this task by us, and not a plug-in's own doing."""
-    task = asyncio.current_task()
-    return lambda error: isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    return functools.partial(_cancelled, asyncio.current_task())
+
+
+def _cancelled(task: asyncio.Task[Any] | None, error: BaseException) -> bool:
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 DOORS = frozenset(

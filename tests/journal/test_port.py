@@ -1,7 +1,6 @@
 """What every store promises, in the order of the port. Times are moved by hand, nothing waits."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -1634,7 +1633,7 @@ async def test_an_event_ends_its_task(store: Store, clock: Clock) -> None:
     await started(store, "task-1")
     await started(store, "task-2")
     before = [row["task"] for row in await store.tasks()]
-    await record(store, replace(arrival("end"), ends="task-1"))
+    await record(store, arrival("end")._replace(ends="task-1"))
     clock.advance(1000)
 
     assert ["task-1", "task-2"] == before
@@ -1649,7 +1648,7 @@ FLOW = "ProcedureStateChanged"
 def finished(task: str) -> Arrival:
     """The event that tells the end of a task, as the service writes it."""
     data = {"vodTaskId": task, "status": "FINISH"}
-    return replace(arrival(type=FLOW), body=dumps({"eventType": FLOW, "data": data}), ends=task)
+    return arrival(type=FLOW)._replace(body=dumps({"eventType": FLOW, "data": data}), ends=task)
 
 
 async def test_an_end_may_be_told_before_its_task_is_known(store: Store, clock: Clock) -> None:
@@ -1662,7 +1661,7 @@ async def test_an_end_may_be_told_before_its_task_is_known(store: Store, clock: 
     ids = await record(store, finished("task-10"), finished("task-1"), arrival("later"))
     clock.advance(1)
     await store.replied(entry, identity="p", reply=b"{}", task="task-1", ends_in=FLOW)
-    (found,) = await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    (found,) = await store.record([arrival("found")._replace(ends="task-1", found=True)])
 
     assert [] == await store.tasks()
     assert Receipt(ids[1], copy=True) == found
@@ -1684,7 +1683,7 @@ async def test_a_found_end_waits_for_no_confirmation(store: Store) -> None:
     """An end that was found by asking makes entries, and is not on the list of what is to be confirmed."""
     await started(store, "task-1")
     unconfirmed = (await store.counts())["unconfirmed"]
-    (receipt,) = await store.record([replace(arrival("end"), ends="task-1", found=True)])
+    (receipt,) = await store.record([arrival("end")._replace(ends="task-1", found=True)])
 
     assert not receipt.copy
     assert unconfirmed == (await store.counts())["unconfirmed"]
@@ -1694,8 +1693,8 @@ async def test_a_found_end_waits_for_no_confirmation(store: Store) -> None:
 async def test_an_end_is_found_only_once(store: Store) -> None:
     """What is found after the end is known is a copy of it."""
     await started(store, "task-1")
-    (first,) = await store.record([replace(arrival("end"), ends="task-1")])
-    (second,) = await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    (first,) = await store.record([arrival("end")._replace(ends="task-1")])
+    (second,) = await store.record([arrival("found")._replace(ends="task-1", found=True)])
 
     assert Receipt(first.event_id, copy=True) == second
 
@@ -1703,12 +1702,12 @@ async def test_an_end_is_found_only_once(store: Store) -> None:
 async def test_the_first_delivered_end_after_a_found_one_is_a_copy(store: Store) -> None:
     """It is recorded, because it is to be confirmed, but makes no entries; a second one is a new event."""
     await started(store, "task-1")
-    await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    await store.record([arrival("found")._replace(ends="task-1", found=True)])
     handled = len(await claim(store))
-    (late,) = await store.record([replace(arrival("late"), ends="task-1")])
-    (again,) = await store.record([replace(arrival("late"), ends="task-1")])
+    (late,) = await store.record([arrival("late")._replace(ends="task-1")])
+    (again,) = await store.record([arrival("late")._replace(ends="task-1")])
     await store.mark([late.event_id], "accepted")
-    (other,) = await store.record([replace(arrival("other"), ends="task-1")])
+    (other,) = await store.record([arrival("other")._replace(ends="task-1")])
 
     assert 1 == handled
     assert late.copy
@@ -1720,11 +1719,11 @@ async def test_the_first_delivered_end_after_a_found_one_is_a_copy(store: Store)
 async def test_a_task_that_runs_again_is_expected_anew(store: Store, clock: Clock) -> None:
     """A call that starts a known task again puts it out again, whatever was known of its end."""
     entry = await started(store, "task-1")
-    await store.record([replace(arrival("found"), ends="task-1", found=True)])
+    await store.record([arrival("found")._replace(ends="task-1", found=True)])
     await store.intend(entry, action="RedoTask", identity="redo", request=b"{}")
     await store.replied(entry, identity="redo", reply=b"{}", task="task-1", ends_in="ConcatComplete")
     (row,) = await store.tasks()
-    (end,) = await store.record([replace(arrival("end"), ends="task-1")])
+    (end,) = await store.record([arrival("end")._replace(ends="task-1")])
 
     assert ("task-1", "ProcedureStateChanged") == (row["task"], row["waits_for"])
     assert not end.copy
@@ -1741,7 +1740,7 @@ async def test_a_task_may_be_given_up(store: Store) -> None:
 
 async def test_the_end_of_a_stranger_task_is_an_event_like_any_other(store: Store) -> None:
     """An event that ends a task of somebody else is recorded and handled."""
-    (receipt,) = await store.record([replace(arrival("end"), ends="nobody's")])
+    (receipt,) = await store.record([arrival("end")._replace(ends="nobody's")])
 
     assert not receipt.copy
     assert 1 == len(await claim(store))

@@ -20,6 +20,8 @@ from vodworker.printed import stdout_of_the_log
 from vodworker.stop import Stop
 from vodworker.watch import Systemd
 
+YOUNG = 10_000  # objects that may be made before garbage is looked for: some dozens of events; Python's own 700 is one
+
 
 @with_config
 @click.command(epilog="Example: vodworker run --config /etc/vodworker/vodworker.toml --handlers ./handlers")
@@ -43,6 +45,7 @@ def run(config: Path | None, handlers: Sequence[Path], *, reload: bool) -> None:
     systemd = Systemd.of(os.environ)  # noqa: TID251  # what systemd itself has put there
     anew = partial(read, config, handlers=handlers)
     stop = Stop(settings.work.grace, told=systemd.stopping)
+    gc.set_threshold(YOUNG)
     with stdout_of_the_log() as stream, bound(**name(settings)), stop.on_signals():
         setup(settings.log.format, settings.log.level, stream=stream)
         gc.freeze()  # what is loaded stays: to look through it for garbage would hold up the loop

@@ -28,6 +28,7 @@ R = TypeVar("R", bound=Reply)
 Item = TypeVar("Item")
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+NO_LIMIT = aiohttp.ClientTimeout()  # a call has a time limit of its own, and a second one would cost a timer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -182,7 +183,11 @@ class Vod:
             async with (
                 asyncio.timeout(within),
                 self._session.post(
-                    self.account.endpoint, data=urlencode(form), headers=FORM, allow_redirects=False
+                    self.account.endpoint,
+                    data=urlencode(form).encode(),
+                    headers=FORM,
+                    allow_redirects=False,
+                    timeout=NO_LIMIT,
                 ) as response,
             ):
                 body = await response.read()

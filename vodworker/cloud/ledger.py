@@ -68,8 +68,8 @@ class Deadline:
     async def __aenter__(self) -> Self:
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.Timeout(self._loop.time() + self.limit)
         await self._timeout.__aenter__()
-        self._timeout.reschedule(self._loop.time() + self.limit)
         return self
 
     async def __aexit__(
@@ -77,13 +77,16 @@ class Deadline:
     ) -> None:
         self._ended = True
         self._consider()
-        too_late = f"not finished within its time limit of {self.limit:g} s"
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as expired:
-            raise TimeoutError(too_late) from expired.__cause__
+            raise TimeoutError(self._too_late) from expired.__cause__
         if isinstance(error, CallError) and self._timeout.expired():  # its `finally` may have called what is over
-            raise TimeoutError(too_late) from error
+            raise TimeoutError(self._too_late) from error
+
+    @property
+    def _too_late(self) -> str:
+        return f"not finished within its time limit of {self.limit:g} s"
 
     def pause(self) -> None:
         """The run waits for a token from here on."""

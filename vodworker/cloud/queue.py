@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from asyncio_throttle.throttler import Throttler
@@ -28,8 +27,7 @@ Confirm: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """An event as the queue handed it out. No handle: "".
 
     expires: the loop's time at which its handle dies. ends: the task whose end it tells, "" when it tells none.

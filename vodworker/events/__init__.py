@@ -7,10 +7,10 @@ sent what cannot be read; unknown fields are in `model_extra`, everything is in 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, Field
 
 from vodworker.media import (
     FINISH,
@@ -54,8 +54,6 @@ def names_of(kind: type[BaseModel]) -> frozenset[str]:
 class Event(Detail):
     """Anything that happened. Two events are equal when their bytes are."""
 
-    _envelope: Envelope | None = PrivateAttr(None)  # None: made here, not received
-
     if not TYPE_CHECKING:  # checkers know the names, and would take this for a class that takes any
 
         def __new__(cls, **fields: object) -> Self:
@@ -69,13 +67,11 @@ class Event(Detail):
     def model_post_init(self, context: object, /) -> None:
         """Keep the envelope that `decode` passes along."""
         if isinstance(context, Envelope):
-            self._envelope = context
+            self.__dict__["envelope"] = context
 
-    @property
+    @cached_property
     def envelope(self) -> Envelope:
         """What the event came in; for one that was made here, what it would come in."""
-        if self._envelope is not None:
-            return self._envelope
         name = type(self).__name__
         data = self.model_dump(by_alias=True, exclude_none=True, mode="json")
         return Envelope(name, VERSION, data, dumps({"version": VERSION, "eventType": name, "data": data}))

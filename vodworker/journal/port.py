@@ -8,13 +8,12 @@ own clock in Unix seconds; callers pass and get durations. A store that cannot d
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from vodworker.outcome import Ending
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An event as it came off the queue, to be recorded.
 
     body: the event's JSON in the canonical form of `wire.dumps`; `type` and `key` are read from it ("" = no key).
@@ -31,16 +30,14 @@ class Arrival:
     found: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of an arrival: the event it was recorded as, or the one it is a copy of."""
 
     event_id: int
     copy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One (event, handler) pair, claimed: the holder may run it until its lease ends.
 
     attempt: from 1, this claim counted. fence: grows with each claim; a settlement with an older one settles nothing.

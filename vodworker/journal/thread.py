@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread as System
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from vodworker.door import plugin_door
@@ -42,8 +41,7 @@ class Medium(Protocol[C_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A work, where its asker waits, and what takes it back when the asker has gone: None, when it need not be."""
 
     work: Work[Any, Any]
@@ -88,14 +86,16 @@ class Thread(Generic[C]):
         """
         if self._closed:
             raise JournalError(f"{self._medium.path} is closed")
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[T] = self._loop.create_future()
         self._put(len(self._pending), Asked(work, answer, undo))
+        if undo is None:
+            return await answer
         heard = False
         try:
             value = await answer
             heard = True
         finally:
-            if undo and not heard and not answer.cancelled() and answer.exception() is None:
+            if not heard and not answer.cancelled() and answer.exception() is None:
                 self._take_back(undo, answer.result())  # cancelled between the answer and its hearing
         return value
 
@@ -126,7 +126,7 @@ class Thread(Generic[C]):
 
     def _take_back(self, undo: Callable[[T], Work[C, None]], value: T) -> None:
         if not self._gone:
-            nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nobody: asyncio.Future[None] = self._loop.create_future()
             nobody.cancel()
             self._put(0, Asked(undo(value), nobody, None))
 

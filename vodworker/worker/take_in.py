@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vodworker.cloud.queue import CONFIRM_BATCH, Confirm, Delivery, Queue
 from vodworker.errors import CallError, Denied, Refused, Throttled, Unreachable
@@ -21,8 +21,7 @@ CONFIRM_RETRY = 0.5  # the handle's life is running: three tries and their timeo
 REFUSED_HANDLE = 4000  # the code for a handle that has expired, among other things
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(NamedTuple):
     """A handle to be confirmed: its event is in the journal. `expires` by the loop's clock."""
 
     handle: str

@@ -14,7 +14,7 @@ from vodworker.cloud.ledger import Deadline, Ledger
 from vodworker.errors import Deadly, VodworkerError
 from vodworker.events import Event, TaskEvent, decode
 from vodworker.handler import Context
-from vodworker.journal.port import Claim, Entry, Store
+from vodworker.journal.port import Claim, Entry, Origin, Store
 from vodworker.log import bound, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
 from vodworker.router import Router
@@ -178,15 +178,14 @@ class WorkOff:
         if self._stopping:
             deadline.hurry()
         ledger = Ledger(self._vod, self._store, lambda: run.entry, deadline)
-        outcome = await self._router.routes[entry.handler].run(
-            event, await self._context(entry, event, ledger, deadline)
-        )
+        task = event.vod_task_id if isinstance(event, TaskEvent) else None
+        origin = await self._store.origin(task) if task else None
+        outcome = await self._router.routes[entry.handler].run(event, self._context(entry, origin, ledger, deadline))
         ledger.check()
         run.doubted = ledger.doubted
         return outcome
 
-    async def _context(self, entry: Entry, event: Event, ledger: Ledger, deadline: Deadline) -> Context[Any, Any]:
-        task = event.vod_task_id if isinstance(event, TaskEvent) else None
+    def _context(self, entry: Entry, origin: Origin | None, ledger: Ledger, deadline: Deadline) -> Context[Any, Any]:
         return Context(
             vod=ledger,
             log=log,
@@ -197,7 +196,7 @@ class WorkOff:
             resources=self._rules.resources.get(entry.handler),
             deadline=deadline,
             loop=asyncio.get_running_loop(),
-            origin=await self._store.origin(task) if task else None,
+            origin=origin,
         )
 
     async def _settle(self, run: Run, outcome: object, took: float) -> None:
