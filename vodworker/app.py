@@ -1,7 +1,6 @@
 """Everything put together from settings: the one place that opens things."""
 
 import asyncio
-import gc
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -235,7 +234,6 @@ async def work(live: Live, router: Router, watch: Watch, *, stop: Stop, broken: 
             cloud.vod.account = cloud_account(settings)
 
         asking = group.create_task(alarmed(broken, watch.ask, cloud.store, cloud.limiter), name="ask the journal")
-        gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         with live.reloading(use):
             left = await worker.run(stop.asked)
         asking.cancel()

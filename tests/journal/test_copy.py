@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ async def fill(store: Store) -> None:
     await store.intend(running, action="ConcatVideo", identity="in doubt", request=b"{}")
     await store.wait(running, action="ConcatVideo")
     await store.pause("g", why="the shop is closed \udcff")
-    await store.record([replace(arrival("end"), ends="task-1", found=True)])
+    await store.record([arrival("end")._replace(ends="task-1", found=True)])
     (row,) = await store.list(Filter(key="k", state="blocked", handler="g", limit=1))
     await store.discard([row["id"]], why="not needed")
     for hold in (60.0, 600.0):
