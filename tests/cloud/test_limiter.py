@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from vodworker.cloud.gate import FIRST_PAUSE
-from vodworker.cloud.limiter import START, WINDOW, Limiter
+from vodworker.cloud.limiter import START, WINDOW, Limiter, Turn
 from vodworker.errors import BadReply, CallError, JournalError, Refused, Throttled, Unreachable
 from vodworker.journal.port import Store, Token
 from vodworker.journal.sqlite import open_sqlite
@@ -84,10 +84,11 @@ async def spend(
     log: list[float] | None = None,
     action: str = "ProcessFile",
     ends: Exception | None = None,
+    turn: Turn | None = None,
 ) -> None:
     """One call of `lasting` seconds; notes when it starts."""
     with suppress(CallError):
-        async with line.token(action):
+        async with line.token(action, turn=turn):
             if log is not None:
                 log.append(now())
             await asyncio.sleep(lasting)
@@ -148,6 +149,64 @@ async def test_a_call_that_was_given_up_may_arrive_until_its_timeout() -> None:
         await spend(line)
 
         assert HOLD == pytest.approx(now(), abs=0.01)
+
+
+class Preparing:
+    """A call that gets ready for so long each time, and then maybe fails; notes what it is told."""
+
+    def __init__(self, *lasting: float, fails: Exception | None = None) -> None:
+        self.told: list[str] = []
+        self._lasting = list(lasting)
+        self._fails = fails
+
+    async def waits(self) -> None:
+        """Noted."""
+        self.told.append("waits")
+
+    async def lingers(self) -> None:
+        """Noted."""
+        self.told.append("lingers")
+
+    async def goes(self) -> None:
+        """Get ready."""
+        self.told.append("goes")
+        await asyncio.sleep(self._lasting.pop(0))
+        if self._fails:
+            raise self._fails
+
+
+@in_virtual_time
+async def test_a_call_that_gets_ready_too_late_does_not_go() -> None:
+    """Its token may be another's by then, because the store was away while it was to be noted: it takes a new one."""
+    starts: list[float] = []
+    slow = Preparing(HOLD + 10, START)
+    async with (
+        memory() as store,
+        Limiter(store, limit=lambda _: 1, hold=TIMEOUT) as one,
+        Limiter(store, limit=lambda _: 1, hold=TIMEOUT) as other,
+        asyncio.TaskGroup() as group,
+    ):
+        late = group.create_task(spend(one, turn=slow, log=starts))
+        await asyncio.sleep(1)
+        group.create_task(spend(other, log=starts))
+        await asyncio.wait((late,))
+
+    assert [HOLD, HOLD + WINDOW + START] == pytest.approx(starts, abs=0.01)
+    assert ["waits", "goes", "waits", "lingers", "goes"] == slow.told
+
+
+@in_virtual_time
+async def test_a_call_that_does_not_go_spends_nothing() -> None:
+    """Of one that was overtaken, or given up before it was noted, the token is free at once."""
+    starts: list[float] = []
+    async with limiter(1) as line:
+        await spend(line, turn=Preparing(1, fails=CallError("ProcessFile", "another worker has the entry")), log=starts)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await spend(line, turn=Preparing(2), log=starts)
+        await spend(line, log=starts)
+
+    assert [2.0] == pytest.approx(starts, abs=0.01)
 
 
 @in_virtual_time

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -14,7 +14,7 @@ import structlog
 from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.account import Account
 from vodworker.cloud.carrier import Progress
-from vodworker.cloud.limiter import Limiter
+from vodworker.cloud.limiter import Limiter, Turn
 from vodworker.codes import Language, explain
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
@@ -31,22 +31,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NO_LIMIT = aiohttp.ClientTimeout()  # a call has a time limit of its own, and a second one would cost a timer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-class Turn(Protocol):
-    """Who wants to know how far a call is. A call that the service throttled waits and goes again."""
-
-    async def waits(self) -> None:
-        """It waits for a token from here on; whatever was sent of it before had no effect."""
-        ...
-
-    async def lingers(self) -> None:
-        """It has waited for longer than a moment."""
-        ...
-
-    async def goes(self) -> None:
-        """It has its token; the request leaves when this returns."""
-        ...
 
 
 class Vod:
@@ -144,14 +128,9 @@ class Vod:
 
     async def _send(self, action: str, params: Mapping[str, str], turn: Turn | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""
-        if turn:
-            await turn.waits()
         clock = asyncio.get_running_loop().time
-        asked = clock()
-        async with self._limiter.token(action, lingers=turn.lingers if turn else None):
-            waited = round(clock() - asked, 3)
-            if turn:
-                await turn.goes()
+        async with self._limiter.token(action, turn=turn) as wait:
+            waited = round(wait, 3)
             started = clock()
             try:
                 reply = await self.ask(action, params, within=self.timeout)

@@ -16,11 +16,11 @@ process alone never goes over a ceiling.
 import asyncio
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Protocol, Self
 
 import structlog
 
@@ -35,9 +35,23 @@ WINDOW = MINUTE + DRIFT
 START = 5.0  # a token is used for a call that starts sooner than this after it was taken, or not at all
 PATIENCE = 1.0  # a wait longer than this is worth a line in the log
 
-Lingers: TypeAlias = Callable[[], Awaitable[None]]  # is called once when a wait is worth a line
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Turn(Protocol):
+    """Who wants to know how far a call is. A call that the service throttled waits and goes again."""
+
+    async def waits(self) -> None:
+        """It waits for a token from here on; whatever was sent of it before had no effect."""
+        ...
+
+    async def lingers(self) -> None:
+        """It has waited for longer than a moment."""
+        ...
+
+    async def goes(self) -> None:
+        """It has its token, and may leave when this returns; when this takes long, or raises, it does not."""
+        ...
 
 
 class Limiter:
@@ -102,8 +116,8 @@ class Limiter:
         return bucket
 
     @asynccontextmanager
-    async def token(self, action: str, *, lingers: Lingers | None = None) -> AsyncGenerator[None]:
-        """Wait for a token of the action and spend it on the call inside the block; `lingers`: the wait is long.
+    async def token(self, action: str, *, turn: Turn | None = None) -> AsyncGenerator[float]:
+        """Wait for a token of the action and spend it on the call inside the block, which is told how long it was.
 
         A `Throttled` that leaves the block means that someone else spends the allowance too, or that it was lowered:
         the bucket closes for a while. Any other answer of the service opens it again.
@@ -113,8 +127,8 @@ class Limiter:
             for bucket in self._buckets.values():
                 bucket.look()
         self._slept = slept
-        async with self._bucket(action).token(lingers):
-            yield
+        async with self._bucket(action).token(turn) as waited:
+            yield waited
 
     def waiting(self) -> Mapping[str, int]:
         """How many callers wait for a token of each action."""
@@ -149,13 +163,14 @@ class Bucket:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def token(self, lingers: Lingers | None) -> AsyncGenerator[None]:
+    async def token(self, turn: Turn | None) -> AsyncGenerator[float]:
         """Wait in line for a token, and spend it on the call inside the block."""
-        token = await self._served(lingers)
+        asked = self._clock()
+        token, served = await self._ready(turn)
         since = self._gate.closings
         answered = False
         try:
-            yield
+            yield served - asked
             answered = True
             self._gate.reopen(self._clock(), since=since)
         except CallError as error:
@@ -164,7 +179,28 @@ class Bucket:
         finally:
             self._end(token, answered=answered)
 
-    async def _served(self, lingers: Lingers | None) -> Token:
+    async def _ready(self, turn: Turn | None) -> tuple[Token, float]:
+        """A token and when it came, once the call is ready to go with it; who gets ready too late stands in line again.
+
+        A call that was overtaken, or was cancelled while its note could not be written, never goes: others may.
+        """
+        while True:
+            if turn:
+                await turn.waits()
+            token, served = await self._served(turn), self._clock()
+            starts_by = self._out[token] - self._hold + START
+            ready = False
+            try:
+                if turn:
+                    await turn.goes()
+                ready = self._clock() <= starts_by
+            finally:
+                if not ready:
+                    self._unused(token)
+            if ready:
+                return token, served
+
+    async def _served(self, turn: Turn | None) -> Token:
         """Wait in line; who gives up is out of it at once."""
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -176,8 +212,8 @@ class Bucket:
             if not done:
                 place = self._waiting.index(waiter) + 1
                 log.info("call.waiting", action=self._action, place=place, expected=self._expected(place))
-                if lingers:
-                    await lingers()
+                if turn:
+                    await turn.lingers()
                 await asyncio.wait((waiter,))
             served = True
         finally:
