@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import orjson
 
 from vodworker.emulator.server import Emulator
 from vodworker.emulator.settings import Settings
+from vodworker.testing.samples import FILE, SAMPLES, TASK
 
 NEVER = 600.0  # seconds: a grace that no test outlives, so that a busy machine cuts no daemon that was about to end
 BUSY = 5.0  # seconds that a busy machine may take for what takes none
@@ -25,6 +27,7 @@ class Daemon:
         self.process = process
         self.raw: list[bytes] = []
         self.lines: list[dict[str, Any]] = []
+        self._counts: Counter[str] = Counter()
         self._said = asyncio.Condition()
         self._ended = False
 
@@ -35,6 +38,7 @@ class Daemon:
             async with self._said:
                 self.raw.append(line)
                 self.lines.append(orjson.loads(line))
+                self._counts[self.lines[-1]["event"]] += 1
                 self._said.notify_all()
         async with self._said:
             self._ended = True
@@ -42,7 +46,7 @@ class Daemon:
 
     def count(self, event: str) -> int:
         """How often it has said this."""
-        return sum(line["event"] == event for line in self.lines)
+        return self._counts[event]
 
     async def said(self, event: str, times: int = 1) -> None:
         """Wait until it has said this so often; an error, when it has ended before that."""
@@ -126,3 +130,10 @@ async def site(folder: Path, *, grace: float = NEVER, **settings: float | str) -
 def upload(number: int) -> dict[str, object]:
     """A NewFileUpload as the service writes it."""
     return {"version": "4.0", "eventType": "NewFileUpload", "data": {"fileId": f"f{number}"}}
+
+
+def mixed(number: int) -> dict[str, object]:
+    """An event with a key of its own: of every type in turn, also of one that nobody knows."""
+    kind = list(SAMPLES)[number % len(SAMPLES)]
+    data = orjson.dumps(SAMPLES[kind]).replace(FILE.encode(), b"f%d" % number).replace(TASK.encode(), b"t%d" % number)
+    return {"version": "4.0", "eventType": kind, "data": orjson.loads(data)}

@@ -8,8 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.daemons import BUSY, site, upload
+from tests.daemons import BUSY, mixed, site, upload
 from vodworker.emulator.server import Emulator
+from vodworker.events import decode
 from vodworker.journal.port import Filter
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.stop import HARD_STOP
@@ -22,8 +23,8 @@ REFUSES = "while True:\n    try:\n        await asyncio.sleep(1000)\n    except 
 
 
 def waiting(emulator: Emulator) -> set[str]:
-    """The files whose events nobody has confirmed: they will be handed out again."""
-    return {orjson.loads(event.content)["data"]["fileId"] for event in emulator.queue}
+    """The keys of the events that nobody has confirmed: they will be handed out again."""
+    return {decode(event.content).key for event in emulator.queue}
 
 
 async def test_an_idle_daemon_stops_at_once(tmp_path: Path) -> None:
@@ -126,29 +127,32 @@ async def test_a_broken_journal_ends_the_daemon_whatever_a_handler_does(tmp_path
         assert (1, 1, 1) == (code, daemon.count("journal.failed"), daemon.count("worker.cut"))
 
 
+@pytest.mark.timeout(180)
 async def test_a_killed_daemon_loses_nothing(tmp_path: Path) -> None:
-    """After a SIGKILL in the middle of its work, the next daemon handles what is left; no event is lost."""
-    everything = {f"f{number}" for number in range(200)}
+    """After a SIGKILL in the middle of 1,000 events of all types, the next daemon handles the rest; none is lost."""
+    events = [mixed(number) for number in range(1000)]
+    everything = {decode(orjson.dumps(event)).key for event in events}
     async with site(tmp_path) as (emulator, place):
         place.handler("await asyncio.sleep(0.02)\npathlib.Path('heard').open('a').write(event.key + '\\n')")
-        for number in range(150):
-            emulator.emit(upload(number))
+        for event in events[:750]:
+            emulator.emit(event)
         async with place.daemon() as daemon:
-            await daemon.said("handler.done", 40)
+            await daemon.said("handler.done", 300)
             await daemon.stopped(signal.SIGKILL)
         before = len(place.heard())
         async with place.daemon() as daemon:
             await daemon.said("worker.ready")
-            for number in range(150, 200):
-                emulator.emit(upload(number))
+            for event in events[750:]:
+                emulator.emit(event)
             while not everything <= {*place.heard()} | waiting(emulator):
                 await daemon.said("handler.done", daemon.count("handler.done") + 1)
             code, _ = await daemon.stopped()
         async with open_sqlite(tmp_path / "vodworker.db") as store:  # what it took in just before its end
-            left = {entry["key"] for entry in await store.list(Filter(state="open", limit=400))}
+            left = {entry["key"] for entry in await store.list(Filter(state="open", limit=1000))}
 
         assert 0 == code
-        assert before < 150
+        assert 1000 == len(everything)
+        assert before < 750
         assert everything == {*place.heard()} | waiting(emulator) | left
         assert emulator.audit.smallest_margin >= 25
 
