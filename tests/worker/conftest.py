@@ -15,6 +15,7 @@ from vodworker.journal.port import Store
 from vodworker.testing import World
 
 Worlds = Callable[..., Any]
+IDLE = 9.0  # seconds that a poll is held, just below its timeout: in hours of waiting each poll is a request
 
 
 class Noting(World):
@@ -97,7 +98,7 @@ def world(tmp_path: Path) -> Worlds:
     """Make worlds to enter, each with an emulator of these settings."""
     number = itertools.count()
 
-    def opened(**settings: Any) -> AbstractAsyncContextManager[World]:
-        return Noting.open(tmp_path / f"{next(number)}.db", **settings)
+    def opened(*, hold: float = IDLE, **settings: Any) -> AbstractAsyncContextManager[World]:
+        return Noting.open(tmp_path / f"{next(number)}.db", hold=hold, **settings)
 
     return opened

@@ -13,6 +13,8 @@ from vodworker.events import NewFileUpload
 from vodworker.testing import in_virtual_time
 from vodworker.worker import Rules
 
+pytestmark = pytest.mark.no_cover
+
 
 @on(NewFileUpload)
 async def submit(event: NewFileUpload, ctx: Context) -> None:
@@ -49,7 +51,7 @@ async def test_early_copy_is_new_when_the_first_is_confirmed(world: Worlds, *, c
 async def test_clock_that_is_wrong_for_a_moment_kills_nothing(world: Worlds) -> None:
     """While the service does not accept our clock or keys, work waits; it is done when they are right again."""
     wrong = Step(action="ProcessFile", step=900, lasts=5, count=1)
-    async with world(hold=9.0, faults=Plan(faults=(wrong,))) as it:
+    async with world(faults=Plan(faults=(wrong,))) as it:
         file_id = it.video("a")
         async with it.worker(submit):
             it.emulator.emit(upload(file_id))
@@ -65,7 +67,7 @@ async def test_second_sending_is_waited_for_as_the_first(world: Worlds) -> None:
     """A call that was sent again and is still under way is in doubt, and is not sent a third time."""
     cut = Cut(action="ProcessFile", when="before", count=1)
     slow = Latency(action="ProcessFile", seconds=10, skip=1, count=1)
-    async with world(hold=9.0, faults=Plan(faults=(cut, slow))) as it:
+    async with world(faults=Plan(faults=(cut, slow))) as it:
         file_id = it.video("a")
         async with it.worker(submit, rules=Rules(timeout=3)):
             it.emulator.emit(upload(file_id))

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from vodworker.api import ConcatVideo, ProcessFile, RedoTask, SourceFile, Transcode
@@ -14,7 +15,7 @@ from vodworker.journal.port import Origin
 from vodworker.testing import in_virtual_time
 from vodworker.worker.follow import OVERDUE
 
-IDLE = 9.0  # seconds that a poll is held, just below its timeout: in hours of waiting each poll is a request
+pytestmark = pytest.mark.no_cover
 
 
 def uploaded(file_id: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ async def test_an_event_that_never_came_is_found(world: Any) -> None:
         heard.append((event.file_id, event.finished))
         assert ctx.origin
 
-    async with world(hold=IDLE) as it:
+    async with world() as it:
         file_id = it.video("a")
         it.emulator.emit(uploaded(file_id))
         with capture_logs() as told:
@@ -91,7 +92,7 @@ async def test_an_event_that_comes_after_it_was_found_is_a_copy(world: Any) -> N
     async def hear(event: ProcedureStateChanged, ctx: Context) -> None:
         heard.append(event.key)
 
-    async with world(hold=IDLE) as it:
+    async with world() as it:
         it.emulator.emit(uploaded(it.video("a")))
         with capture_logs() as told:
             async with it.worker(processing(notify="None"), hear, streams=1):
@@ -116,7 +117,7 @@ async def test_an_end_that_is_told_before_its_task_is_known_is_no_news_later(wor
         heard.append(event.key)
 
     cut = Cut(action="ProcessFile", when="after", count=1)
-    async with world(hold=IDLE, faults=Plan(faults=(cut,))) as it, it.worker(processing(), hear, streams=1):
+    async with world(faults=Plan(faults=(cut,))) as it, it.worker(processing(), hear, streams=1):
         file_id = it.video("a")
         it.emulator.emit(uploaded(file_id))
         await asyncio.sleep(60)
@@ -138,7 +139,7 @@ async def test_a_task_that_is_run_again_is_expected_again(world: Any) -> None:
         if len(ends) == 1:
             await ctx.vod.call(RedoTask(vod_task_id=str(event.vod_task_id)))
 
-    async with world(hold=IDLE) as it, it.worker(processing(), again, streams=1):
+    async with world() as it, it.worker(processing(), again, streams=1):
         it.emulator.emit(uploaded(it.video("a")))
         await asyncio.sleep(30)
         async with it.journal() as store:
@@ -162,7 +163,7 @@ async def test_a_running_task_is_asked_for_ever_more_seldom(world: Any) -> None:
         ends.append(event.key)
 
     ends: list[str] = []
-    async with world(hold=IDLE, queued=3 * OVERDUE + 30) as it:
+    async with world(queued=3 * OVERDUE + 30) as it:
         it.emulator.emit(uploaded(it.video("a")))
         async with it.worker(joins, hear, streams=1):
             await asyncio.sleep(3 * OVERDUE + 60)
@@ -174,7 +175,7 @@ async def test_a_running_task_is_asked_for_ever_more_seldom(world: Any) -> None:
 @in_virtual_time
 async def test_a_task_that_is_gone_is_told_and_forgotten(world: Any) -> None:
     """When the service no longer knows a task, the operator is told, and nobody asks again."""
-    async with world(hold=IDLE) as it:
+    async with world() as it:
         it.emulator.emit(uploaded(it.video("a")))
         with capture_logs() as told:
             async with it.worker(processing(notify="None"), streams=1):
@@ -199,7 +200,7 @@ async def test_a_refusal_that_says_nothing_of_the_task_forgets_nothing(world: An
         heard.append(event.key)
 
     denied = Code(action="GetTaskInfo", code=4100, message="wrong keys", count=1)
-    async with world(hold=IDLE, faults=Plan(faults=(denied,))) as it:
+    async with world(faults=Plan(faults=(denied,))) as it:
         it.emulator.emit(uploaded(it.video("a")))
         with capture_logs() as told:
             async with it.worker(processing(notify="None"), hear, streams=1):
