@@ -11,12 +11,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from vodworker.api.action import Action as Action
-from vodworker.api.action import Page as Page
-from vodworker.api.action import Reply as Reply
-from vodworker.api.action import table
-
 if TYPE_CHECKING:
+    from vodworker.api.action import Action as Action
+    from vodworker.api.action import Page as Page
+    from vodworker.api.action import Reply as Reply
     from vodworker.api.cdn import *
     from vodworker.api.classes import *
     from vodworker.api.files import *
@@ -31,8 +29,8 @@ if TYPE_CHECKING:
     from vodworker.api.video_info import *
     from vodworker.api.watermarks import *
 
-FAMILIES = (  # what the daemon itself calls, then what handlers ask for most
-    *("tasks", "upload", "processing", "files", "video_info", "procedures", "classes"),
+FAMILIES = (  # what all have in common, what the daemon itself calls, then what handlers ask for most
+    *("action", "tasks", "upload", "processing", "files", "video_info", "procedures", "classes"),
     *("templates", "watermarks", "keys", "statistics", "cdn", "retired"),
 )
 
@@ -42,14 +40,16 @@ def families() -> Iterator[ModuleType]:
     return (import_module(f"{__name__}.{family}") for family in FAMILIES)
 
 
-class Table(Mapping[str, type[Action[Reply]]]):
+class Table(Mapping[str, "type[Action[Reply]]"]):
     """All actions by their names; the families are read when somebody looks."""
 
     @cached_property
-    def _actions(self) -> Mapping[str, type[Action[Reply]]]:
+    def _actions(self) -> "Mapping[str, type[Action[Reply]]]":
+        from vodworker.api.action import table  # noqa: PLC0415  # the settings alone need no class
+
         return {name: action for family in families() for name, action in table(vars(family)).items()}
 
-    def __getitem__(self, name: str) -> type[Action[Reply]]:
+    def __getitem__(self, name: str) -> "type[Action[Reply]]":
         return self._actions[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -59,7 +59,7 @@ class Table(Mapping[str, type[Action[Reply]]]):
         return len(self._actions)
 
 
-ACTIONS: Final[Mapping[str, type[Action[Reply]]]] = Table()
+ACTIONS: Final["Mapping[str, type[Action[Reply]]]"] = Table()
 
 if not TYPE_CHECKING:  # pragma: no branch - checkers know the names from the families
 

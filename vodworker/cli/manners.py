@@ -10,7 +10,6 @@ import click
 
 from vodworker.api import ACTIONS
 from vodworker.config import Given, Key, Settings, Survey, load, survey
-from vodworker.log import setup
 from vodworker.wire import dumps
 
 Command = TypeVar("Command", bound=click.Command)
@@ -43,6 +42,8 @@ def read_what_can_be(config: Path | None) -> Survey:
 
 def quiet() -> None:
     """Log to stderr, and only what is wrong: stdout is for what was asked."""
+    from vodworker.log import setup  # noqa: PLC0415  # a command that says nothing is sooner done without
+
     setup("console", "warning", stream=sys.stderr.buffer)
 
 
