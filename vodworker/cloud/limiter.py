@@ -33,6 +33,7 @@ MINUTE = 60.0  # the service counts the calls of a minute, by its own clock
 DRIFT = 0.06  # its clock and ours may each be wrong by 500 ppm, which is as much as NTP slews one
 WINDOW = MINUTE + DRIFT
 START = 5.0  # a token is used for a call that starts sooner than this after it was taken, or not at all
+LINGER = 1.0  # a token that is to rest is written this late at most: a process that dies before has it rest longer
 PATIENCE = 1.0  # a wait longer than this is worth a line in the log
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -151,6 +152,7 @@ class Bucket:
         self._out: dict[Token, float] = {}  # those of calls under way, and when they come back if nobody says more
         self._resting: list[float] = []  # when those of calls that ended here come back, in order
         self._returned: dict[Token, float] = {}  # to be written: when each comes back
+        self._late: asyncio.TimerHandle | None = None
         self._trial: Token | None = None
         self._due = -inf  # when the first in line is served, as far as the asker knows
         self._work = asyncio.Event()
@@ -254,7 +256,10 @@ class Bucket:
         if token == self._trial:
             self._trial = None
         self._returned[token] = back
-        self._work.set()
+        if self._waiting or back <= self._clock():
+            self._work.set()
+        elif self._late is None:  # nobody misses it before it has rested: it is written with the next that is taken
+            self._late = asyncio.get_running_loop().call_later(LINGER, self._work.set)
 
     def look(self) -> None:
         """There may be news that no timer tells: have the asker look at once."""
@@ -269,18 +274,23 @@ class Bucket:
         """The asker: write back what was returned, hand out what is free, sleep until either can have changed."""
         while self._returned or not self._closing:
             self._work.clear()
-            await self._take_back()
-            wait = await self._hand_out()
+            wait = await (self._exchange() if self._returned else self._hand_out())
             if not self._closing:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._work.wait()
 
-    async def _take_back(self) -> None:
-        if self._returned:
-            now, returned = self._clock(), self._returned
-            self._returned = {}
+    async def _exchange(self) -> float | None:
+        """Write back what was returned and hand out what is free: both in one commit, where the store can."""
+        if self._late:
+            self._late.cancel()
+            self._late = None
+        now, returned = self._clock(), self._returned
+        self._returned = {}
+        async with asyncio.TaskGroup() as both:
+            handing = both.create_task(self._hand_out())
             await self._tokens.give({token: max(0.0, back - now) for token, back in returned.items()})
+        return handing.result()
 
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""

@@ -1,6 +1,7 @@
 """The tables of a PostgreSQL journal, and the way from each older schema to this one."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from vodworker.errors import JournalError
@@ -175,6 +176,7 @@ def digest(*parts: str | bytes) -> int:
     return int.from_bytes(blake2b(whole, digest_size=8).digest(), signed=True)
 
 
+@lru_cache(maxsize=1024)  # asked for again and again while an event is young
 def lane_of(handler: str, key: str) -> int | None:
     """The lane of a handler's entries of one key; None where there is no key."""
     return digest(handler, key) if key else None
