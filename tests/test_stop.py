@@ -3,8 +3,11 @@
 import asyncio
 import io
 import signal
+import sys
 import threading
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -43,6 +46,42 @@ def test_a_second_signal_is_heard_without_the_loop() -> None:
         cuts.over.wait()
 
     assert ([7 + HARD_STOP], "a second signal") == (told, cuts.why)
+
+
+def interrupted(stop: Stop, at: int) -> bool:
+    """Have SIGTERM heard, and SIGINT at that step of Python in the middle of it; False: there are fewer steps."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal steps
+        if frame.f_code is not Stop.heard.__code__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps += 1
+            if steps == at:
+                stop.heard(signal.SIGINT, None)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        stop.heard(signal.SIGTERM, None)
+    finally:
+        sys.settrace(before)
+    return steps >= at
+
+
+def test_a_signal_in_the_middle_of_another_is_a_second_one() -> None:
+    """Two that come together are two, whatever the first is just about; a handler that blocks may hold them both up."""
+    step = 1
+    while interrupted(stop := Stop(7, cut=(cuts := Cuts())), step):
+        with stop.on_signals():
+            assert cuts.over.wait(6), step
+            assert "a second signal" == cuts.why
+        step += 1
+
+    assert step > 10
 
 
 def test_an_echo_of_the_first_signal_is_no_second() -> None:

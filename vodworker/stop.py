@@ -49,7 +49,7 @@ class Stop:
         self._grace = grace
         self._told = told
         self._cut = cut
-        self._heard: tuple[int, float] | None = None  # the first signal, and when it came
+        self._heard: list[tuple[int, float]] = []  # the signals, and when each came
         self._now = now
         self._broken = False
         # A signal's handler may interrupt anything, the start of a thread too: it starts none, and takes no lock. This
@@ -74,14 +74,14 @@ class Stop:
             self._orders.put(None)
 
     def heard(self, name: int, _frame: FrameType | None) -> None:
-        """A signal came. This runs between any two steps of Python."""
-        now = self._now()
-        if self._heard:
-            first, at = self._heard
-            if name != first or now - at > ECHO:
+        """A signal came. This runs between any two steps of Python, also those of this for another signal."""
+        this = name, self._now()
+        self._heard.append(this)
+        first = self._heard[0]
+        if first is not this:
+            if name != first[0] or this[1] - first[1] > ECHO:
                 self._orders.put((0, "a second signal"))
             return
-        self._heard = (name, now)
         self._told(self._grace + HARD_STOP)
         self._orders.put((self._grace + HARD_STOP, f"it did not end within its grace of {self._grace:g} s"))
         if self._loop:
