@@ -24,14 +24,17 @@ from rich.console import Console
 from bench._kept import keep
 from bench.ceilings.lost import Trouble, lost
 from tests.postgresql import Cluster, cluster
+from vodworker.cloud.limiter import MINUTE, START
+from vodworker.cloud.queue import PULL_TIMEOUT
 from vodworker.emulator import library
 from vodworker.emulator.server import Emulator
 from vodworker.emulator.settings import Settings
 from vodworker.emulator.state import Footage
 from vodworker.errors import THROTTLED
 
-WINDOW = 60.0  # seconds in which the service counts
 LEAST_USE = 0.98  # of a ceiling, is promised while work waits
+ORPHANED = START + PULL_TIMEOUT  # seconds that the token of a call comes back later when its process was killed
+SETTLED = 7.0  # seconds, longer than a call and a pause: then nobody alive has its token of before any more
 AWAY, STILL, DEAD = TROUBLES = ("the database was away", "a replica stood still", "a replica was dead")
 
 CONFIG = """\
@@ -69,6 +72,10 @@ SELECT count(*) FROM (
 ) AS settled WHERE before > since
 """
 STATES = "SELECT state, count(*) FROM {schema}.entries GROUP BY state"
+OUT = """
+SELECT id FROM {schema}.tokens WHERE action = 'ProcessFile'
+AND taken < extract(epoch FROM clock_timestamp())::float8 - %s AND back - taken > %s
+"""
 DEADLOCKS = "SELECT sum(deadlocks)::int FROM pg_stat_database"
 
 
@@ -93,8 +100,9 @@ class Report:
     """What was seen.
 
     wrongly_submitted: by how many the tasks of a file are more than its events. use: the part of the ceiling that was
-    used while work waited; lost: the other parts, by what was wrong then; use_of_possible: the part that was used of
-    the ceiling when the database was there, for without it no call may go. used: calls in each full minute, by the
+    used while work waited; lost: the other parts, by what was wrong then. orphaned: the part that tokens of killed
+    calls were, as long as such a call may still arrive; use_of_possible: the part that was used without that, and of
+    the time when the database was there, for without it no call may go. used: calls in each full minute, by the
     ceiling. said: what the daemons logged, by event.
     """
 
@@ -105,6 +113,7 @@ class Report:
     most: dict[str, int]
     use: float
     lost: dict[str, float]
+    orphaned: float
     use_of_possible: float
     used: list[float]
     margin: float
@@ -181,6 +190,7 @@ class Scene:
         self.done_by = Counter[str]()
         self.emitted = Counter[str]()
         self.troubles: list[Trouble] = []
+        self.orphans: dict[int, float] = {}
         self.seats = [Seat(f"replica {n}", folder, self.said, self._done) for n in range(plan.replicas)]
         self._chance = random.Random(plan.seed)  # noqa: S311  # a seed, to be had again
         (folder / "handlers").mkdir()
@@ -226,11 +236,16 @@ class Scene:
 
     async def kill(self) -> None:
         """SIGKILL for a replica; another takes its seat."""
-        seat = self._chance.choice(self.seats)
+        clock = asyncio.get_running_loop().time
+        seat, killed = self._chance.choice(self.seats), clock()
         seat.ready.clear()
         self._signal(seat, signal.SIGKILL)
         with self._noted(DEAD):
             await seat.ready.wait()
+        await asyncio.sleep(killed + SETTLED - clock())
+        with suppress(psycopg.Error), psycopg.connect(self.database.dsn) as db:
+            out = db.execute(OUT.format(schema=self.schema).encode(), (SETTLED, ORPHANED + MINUTE - 1)).fetchall()
+            self.orphans = {token: killed for (token,) in out} | self.orphans
 
     async def pause(self) -> None:
         """A replica stands still for longer than its lease, and goes on."""
@@ -290,6 +305,7 @@ class Scene:
         troubles = sorted(self.troubles, key=lambda trouble: TROUBLES.index(trouble.what))
         gone = lost(arrivals, self.plan.ceiling, troubles)
         use = 1 - sum(gone.values())
+        orphaned = self._orphaned(arrivals, use)
         with psycopg.connect(self.database.dsn) as db:
             ((out_of_order,),) = db.execute(OUT_OF_ORDER.format(schema=self.schema).encode()).fetchall()
             ((deadlocks,),) = db.execute(DEADLOCKS.encode()).fetchall()
@@ -301,7 +317,8 @@ class Scene:
             most={action: audit.most_in_60s(action) for action in audit.actions},
             use=round(use, 3),
             lost={what: round(part, 4) for what, part in gone.items()},
-            use_of_possible=round(use / (1 - gone.get(AWAY, 0.0)), 3),
+            orphaned=round(orphaned, 4),
+            use_of_possible=round(use / (1 - gone.get(AWAY, 0.0) - orphaned), 3),
             used=self._used(),
             margin=audit.smallest_margin,
             redelivered=audit.redelivered,
@@ -310,6 +327,12 @@ class Scene:
             said=dict(self.said),
             done_by=dict(self.done_by),
         )
+
+    def _orphaned(self, arrivals: list[float], use: float) -> float:
+        """Of the allowance of all calls but the first burst, whose tokens' return is not waited for any more."""
+        waited = sorted(arrivals)[: -self.plan.ceiling]
+        orphans = sum(killed < waited[-1] for killed in self.orphans.values()) if waited else 0
+        return orphans * ORPHANED * use / (MINUTE * len(waited)) if waited else 0.0
 
     def _wrongly_submitted(self) -> dict[str, int]:
         """Files that have more tasks, or less, than they had events."""
@@ -321,8 +344,8 @@ class Scene:
         arrivals = sorted(call.at for call in self.emulator.audit.calls("ProcessFile"))
         if not arrivals:
             return []
-        minutes = Counter(int((at - arrivals[0]) // WINDOW) for at in arrivals)
-        full = int((arrivals[-1] - arrivals[0]) // WINDOW)
+        minutes = Counter(int((at - arrivals[0]) // MINUTE) for at in arrivals)
+        full = int((arrivals[-1] - arrivals[0]) // MINUTE)
         return [minutes[minute] / self.plan.ceiling for minute in range(full)]
 
 
