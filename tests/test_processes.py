@@ -82,7 +82,8 @@ async def test_a_stop_ends_whatever_a_handler_does(tmp_path: Path, body: str) ->
     "body,then",
     [
         pytest.param("await asyncio.sleep(1000)", "worker.stopping", id="waits"),
-        pytest.param("time.sleep(1000)", "loop.blocked", id="blocks"),
+        # In many steps: of two signals at the same moment, the kernel may give both to a thread that is not asleep.
+        pytest.param("while True: time.sleep(0.01)", "loop.blocked", id="blocks"),
     ],
 )
 async def test_a_second_signal_stops_at_once(tmp_path: Path, body: str, then: str) -> None:
