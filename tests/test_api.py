@@ -113,6 +113,7 @@ def test_declared_code_is_documented_for_the_action(name: str) -> None:
     assert set() == carried - ACTIONS[name].errors
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=15)  # of each of the actions
 @given(data=st.data())

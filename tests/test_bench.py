@@ -10,6 +10,8 @@ from bench.ceilings.network import use
 from bench.growing.simulation import Costs, Plant, play
 from vodworker.journal.sqlite import open_sqlite
 
+pytestmark = pytest.mark.no_cover
+
 COSTS = Costs(daemon=0.001, database=0.002, idle_daemon=0.0, idle_database=0.0)
 
 

@@ -768,6 +768,7 @@ def test_any_bytes_are_an_event(body: bytes) -> None:
     check(body)
 
 
+@pytest.mark.no_cover
 @patient
 @given(ANY | LIKELY | st.builds(envelope, st.sampled_from([*EVENTS, "New"]) | ANY, LIKELY | ANY, ANY))
 def test_any_json_is_an_event(content: Any) -> None:
@@ -785,6 +786,7 @@ def spots(value: Any) -> list[tuple[Any, Any]]:
     return [(value, place) for place, _ in pairs] + [spot for _, inner in pairs for spot in spots(inner)]
 
 
+@pytest.mark.no_cover
 @patient
 @given(st.sampled_from(SAMPLES), st.data())
 def test_mutated_events_keep_their_type(original: tuple[str, dict[str, Any]], chance: st.DataObject) -> None:

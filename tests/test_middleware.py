@@ -164,6 +164,7 @@ async def test_a_rejected_event_is_an_error_of_its_span() -> None:
     assert (StatusCode.ERROR, "no file") == (run.status.status_code, run.status.description)
 
 
+@pytest.mark.no_cover
 async def test_arrivals_are_not_remembered_for_ever() -> None:
     """A run whose event came long ago, or to another process, has no link; memory is bounded."""
     *_, run = await traced(NewFileUpload(file_id="7"), arrivals=REMEMBERED + 1)

@@ -25,7 +25,7 @@ from vodworker.wire import flatten
 
 Sdk = Any  # it ships no types
 NAMES = sorted(ACTIONS)
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.no_cover]
 
 
 class Plain(HTTPConnection):

@@ -111,6 +111,7 @@ def test_what_has_no_spelling_is_named(value: object) -> None:
         flatten({"drm": {"key": [value]}})
 
 
+@pytest.mark.no_cover
 @given(TREES)
 @patient
 def test_unflatten_is_the_inverse(tree: Mapping[str, object]) -> None:
@@ -223,6 +224,7 @@ def test_any_bytes_are_read_or_a_value_error(data: bytes) -> None:
     assert dumps(value) == dumps(loads(dumps(value)))
 
 
+@pytest.mark.no_cover
 @given(JSON)
 @patient
 def test_canonical_json_keeps_the_value(value: Any) -> None:

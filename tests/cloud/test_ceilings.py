@@ -21,6 +21,8 @@ from vodworker.journal.postgres import LOOK
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.testing import in_virtual_time
 
+pytestmark = pytest.mark.no_cover
+
 TIMEOUT = 15.0
 ACTION = "ProcessFile"
 COMMIT = 0.02  # seconds that a transaction may take on a database that others use, too

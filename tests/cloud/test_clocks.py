@@ -135,6 +135,7 @@ DAYS = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(60)
 @settings(max_examples=30)
 @given(days=DAYS, backwards=st.booleans())

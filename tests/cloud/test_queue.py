@@ -129,6 +129,7 @@ async def test_a_poll_that_is_given_up_leaves_no_trace(line: Any) -> None:
         assert WINDOW == pytest.approx(asyncio.get_running_loop().time(), abs=0.1)
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(60)
 @in_virtual_time
 async def test_the_queue_is_paced_as_the_service_counts() -> None:

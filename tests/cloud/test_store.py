@@ -48,6 +48,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFile]:
         yield file
 
 
+@pytest.mark.no_cover
 @given(st.integers(min_value=1, max_value=200_000))
 def test_parts_are_the_file(film: LocalFile, length: int) -> None:
     """Parts of any length are numbered from 1, follow each other, and are together the file."""

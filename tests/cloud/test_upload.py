@@ -200,6 +200,7 @@ async def test_cover_goes_beside_the_video(world: World, film: Film) -> None:
     assert "第一课" == world.emulator.state.files[done.file_id].name
 
 
+@pytest.mark.no_cover
 async def test_long_file_arrives_in_parts(world: World, film: Film) -> None:
     """A file that is too long for one piece goes in parts, and is whole in the library."""
     path = film(size=LONG)
@@ -209,6 +210,7 @@ async def test_long_file_arrives_in_parts(world: World, film: Film) -> None:
     assert path.read_bytes() == await world.fetch(done.url)
 
 
+@pytest.mark.no_cover
 @only_json
 @pytest.mark.parametrize("size", [WHOLE, WHOLE + 1])
 async def test_limit_of_one_piece_is_exact(world: World, film: Film, size: int) -> None:
@@ -309,6 +311,7 @@ async def test_cancelled_upload_leaves_nothing(world: World, film: Film, size: i
     assert {} == world.emulator.state.files
 
 
+@pytest.mark.no_cover
 async def test_file_that_changes_is_told(world: World, film: Film) -> None:
     """A file that something writes to while it is read is not uploaded, and the error says why."""
     path = film(size=LONG)

@@ -322,6 +322,7 @@ def test_reordered_batch_is_complete() -> None:
 STEPS = st.sampled_from((0.0, 1.0, 4.0, 31.0))  # seconds
 
 
+@pytest.mark.no_cover
 @given(st.data())
 def test_no_fault_loses_an_event(data: st.DataObject) -> None:
     """However events are handed out, taken back and confirmed, each is in the queue until it is confirmed, once."""

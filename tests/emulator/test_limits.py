@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ def test_never_more_than_the_ceiling_in_60_s(moments: list[float], limit: int) -
     assert most(let_in) <= limit
 
 
+@pytest.mark.no_cover
 @given(MOMENTS)
 def test_audit_knows_the_most_calls_in_60_s(moments: list[float]) -> None:
     """The most calls in any 60 s is exact, although only the last minute is kept."""

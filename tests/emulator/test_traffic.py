@@ -33,6 +33,7 @@ def video(number: int = 1, *, created: float = 0.0, size: int = 1000) -> Video:
     )
 
 
+@pytest.mark.no_cover
 @given(amounts=st.lists(st.tuples(st.just(0), st.integers(0, 10**12))))
 def test_pieces_of_a_day_add_up_to_it(amounts: list[tuple[int, int]]) -> None:
     """What is spread over a day is all there, no piece is below nothing, and there are 288 pieces."""

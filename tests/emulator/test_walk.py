@@ -65,6 +65,7 @@ async def test_every_action_is_served() -> None:
     assert sorted(ACTIONS.values(), key=repr) == sorted(served, key=repr)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 @settings(max_examples=8)

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from vodworker import Context, on
 from vodworker.api import ConcatVideo, SourceFile
 from vodworker.codes import explain
 from vodworker.events import Unknown
 from vodworker.router import Router
 from vodworker.testing import Stage, sample
+
+pytestmark = pytest.mark.no_cover
 
 
 def handlers(shipped: Router) -> list[Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def test_an_anchor_that_is_behind_the_store_is_dropped() -> None:
     assert NOON + 50 == anchored(Anchor("first", 100.0, NOON), host.machine, latest=NOON + 50).at(host.uptime)
 
 
+@pytest.mark.no_cover
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e9, 1e9), st.booleans()), max_size=20))
 def test_time_never_runs_backwards(days: list[tuple[float, float, bool]]) -> None:
     """Over any steps of the wall clock and any boots, each instant is at or after the one before it."""

@@ -15,6 +15,8 @@ from tests.journal.conftest import ADAPTERS, Place, arrival
 from vodworker.journal.port import Entry, Store
 from vodworker.outcome import Again, Dead, Finished
 
+pytestmark = pytest.mark.no_cover
+
 HANDLERS = ("h", "g")
 LEASE = 10.0
 

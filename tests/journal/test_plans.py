@@ -22,6 +22,8 @@ from vodworker.journal.port import Arrival, Mark
 from vodworker.journal.postgres import open_postgres
 from vodworker.outcome import Again, Dead, Ending, Finished
 
+pytestmark = pytest.mark.no_cover
+
 STATEMENTS = {
     name: value
     for name, value in {**vars(sqlite), **vars(sqlite_desk)}.items()

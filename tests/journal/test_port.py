@@ -651,6 +651,7 @@ async def test_an_event_that_waits_for_its_confirmation_stays(store: Store, cloc
     )
 
 
+@pytest.mark.no_cover
 async def test_sweeping_passes_by_what_stays(store: Store, clock: Clock) -> None:
     """Thousands of dead events do not keep younger ones from being forgotten."""
     await record(store, *(arrival(f"{number}") for number in range(1500)))

@@ -15,6 +15,8 @@ from vodworker.journal.port import Entry, Filter, Store
 from vodworker.journal.postgres import open_postgres
 from vodworker.outcome import Again, Dead, Finished
 
+pytestmark = pytest.mark.no_cover
+
 REPLICAS = 6
 EVENTS = 300
 KEYS = 7

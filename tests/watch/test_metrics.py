@@ -149,6 +149,7 @@ def test_a_run_begins_and_ends(outcome: str) -> None:
     } == ended
 
 
+@pytest.mark.no_cover
 @given(
     st.sampled_from(sorted(EFFECTS)),
     st.dictionaries(

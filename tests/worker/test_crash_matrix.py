@@ -31,6 +31,8 @@ from vodworker.sign import nonces
 from vodworker.testing import World, in_virtual_time
 from vodworker.worker import Rules, Worker
 
+pytestmark = pytest.mark.no_cover
+
 FILES = 2
 TEMPLATES = (210, 220)
 

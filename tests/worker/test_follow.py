@@ -15,8 +15,6 @@ from vodworker.journal.port import Origin
 from vodworker.testing import in_virtual_time
 from vodworker.worker.follow import OVERDUE
 
-pytestmark = pytest.mark.no_cover
-
 
 def uploaded(file_id: str) -> dict[str, Any]:
     """A NewFileUpload as the service writes it."""
@@ -83,6 +81,7 @@ async def test_an_event_that_never_came_is_found(world: Any) -> None:
     assert 1 == it.emulator.audit.arrivals("GetTaskInfo")
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_an_event_that_comes_after_it_was_found_is_a_copy(world: Any) -> None:
     """The event of a task whose end was found is confirmed, recognised and not handled again."""
@@ -107,6 +106,7 @@ async def test_an_event_that_comes_after_it_was_found_is_a_copy(world: Any) -> N
     assert 1 == len([line for line in told if line["event"] == "event.duplicate"])
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_an_end_that_is_told_before_its_task_is_known_is_no_news_later(world: Any) -> None:
     """Where the reply to a call is lost, its task may have ended before it is found: its end is handled once."""
@@ -149,6 +149,7 @@ async def test_a_task_that_is_run_again_is_expected_again(world: Any) -> None:
     assert [] == out
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_a_running_task_is_asked_for_ever_more_seldom(world: Any) -> None:
     """The intervals double: after 10 minutes, after 30, after 70."""

@@ -70,6 +70,7 @@ async def test_an_event_goes_the_whole_way(world: Any) -> None:
         assert 1 == it.emulator.audit.confirmations
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(60)
 @in_virtual_time
 async def test_a_slow_handler_holds_up_neither_confirmations_nor_others(world: Any) -> None:
@@ -100,6 +101,7 @@ async def test_a_slow_handler_holds_up_neither_confirmations_nor_others(world: A
         assert 0 == it.emulator.audit.redelivered
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_events_of_one_key_are_handled_in_order(world: Any) -> None:
     """Events of one video are handled one at a time in the order they came, also when one has to be retried."""
@@ -144,6 +146,7 @@ async def test_different_keys_are_handled_in_parallel(world: Any) -> None:
             assert {"done": 16} == await states(it)()
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_a_failing_handler_is_retried_until_its_attempts_are_spent(world: Any) -> None:
     """An exception is a retry with growing waits, then death with the last reason; other handlers run once."""
@@ -429,6 +432,7 @@ async def test_a_full_bucket_harms_nobody_else(world: Any) -> None:
         assert it.emulator.audit.most_in_60s("ConcatVideo") <= 5
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_a_recorded_call_is_not_sent_again(world: Any) -> None:
     """A handler that is run again gets the reply of every task that it had submitted, call by call."""
@@ -496,6 +500,7 @@ async def test_a_handler_that_takes_too_long_is_cut(world: Any) -> None:
         assert "not finished within its time limit of 7 s" in dead["why"]
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_a_long_run_keeps_its_lease(world: Any) -> None:
     """A handler may run longer than the lease: nobody else gets the entry, and its result counts."""

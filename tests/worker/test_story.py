@@ -27,6 +27,8 @@ from vodworker.journal.port import COPY_SPAN, Arrival, Filter, Store
 from vodworker.testing import World, in_virtual_time
 from vodworker.worker import Rules
 
+pytestmark = pytest.mark.no_cover
+
 TEMPLATES = (10, 20, 30, 40, 210, 220)
 RULES = Rules(lease=10.0)
 

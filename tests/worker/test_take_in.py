@@ -127,6 +127,7 @@ async def test_margin_is_what_was_left_when_the_confirmation_left(world: Worlds)
         assert it.emulator.audit.smallest_margin == pytest.approx(line["margin"], abs=0.2)
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_handle_that_died_in_line_is_not_sent(world: Worlds) -> None:
     """A handle that died while its confirmation waited for a token is told, and is not sent; its event comes again."""
@@ -147,6 +148,7 @@ async def test_handle_that_died_in_line_is_not_sent(world: Worlds) -> None:
 # Confirmations without effect
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_refused_confirmations_do_not_count(world: Worlds) -> None:
     """An event whose confirmations were all refused is a copy when it comes again, however late that is."""
@@ -163,6 +165,7 @@ async def test_refused_confirmations_do_not_count(world: Worlds) -> None:
         assert (["a"], 0) == (ear.heard, len(it.emulator.queue))
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_outage_does_not_count(world: Worlds) -> None:
     """An event that comes again after more than ten minutes in which the service could not be reached is a copy."""
@@ -185,6 +188,7 @@ async def test_outage_does_not_count(world: Worlds) -> None:
         assert (["a"], 0) == (ear.heard, len(it.emulator.queue))
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_confirmation_that_may_have_arrived_counts(world: Worlds) -> None:
     """Ten minutes after a confirmation whose reply was lost, an equal event is a new one."""
@@ -216,6 +220,7 @@ def test_void_confirmation_is_known_for_sure(error: CallError, handles: int, exp
     assert expected == void(error, handles=handles)
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_batch_that_is_confirmed_in_part_is_no_endless_original(world: Worlds) -> None:
     """Where a service confirms the living of a batch and refuses it all the same, equal events are new in time."""

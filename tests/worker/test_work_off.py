@@ -5,6 +5,7 @@ import gc
 import warnings
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from tests.worker.conftest import Worlds
@@ -91,6 +92,7 @@ async def test_lost_runs_are_no_failures(world: Worlds) -> None:
         assert ran[1] - ran[0] < 3.5
 
 
+@pytest.mark.no_cover
 @in_virtual_time
 async def test_outages_spend_no_attempts(world: Worlds) -> None:
     """However often the service was away, a handler has all its attempts when it is back."""
