@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from vodworker import log as room
-from vodworker.log import bound, dumps, heard, log, setup, stamp
+from vodworker.log import bound, dumps, gathered, heard, log, setup, stamp
 
 MOMENT = 1769903999.1234
 
@@ -425,6 +425,44 @@ def test_json_where_there_is_no_terminal() -> None:
     log.info("worker.started")
 
     assert ["worker.started"] == [line["event"] for line in lines(stream)]
+
+
+class Writes(io.BytesIO):
+    """Counts how often it was written to."""
+
+    times = 0
+
+    def write(self, lines: Any, /) -> int:
+        """As every stream."""
+        self.times += 1
+        return super().write(lines)
+
+
+async def test_gathered_lines_of_a_turn_are_one_write() -> None:
+    """Lines of one turn of the loop leave together, in their order, and none is left when the block ends."""
+    setup("json", stream=(stream := Writes()))
+    with gathered():
+        for number in range(3):
+            log.info("call.done", number=number)
+        await asyncio.sleep(0)
+        turn = stream.times, len(lines(stream))
+        log.info("call.done", number=3)
+    log.info("call.done", number=4)
+
+    assert (1, 3) == turn
+    assert (3, [0, 1, 2, 3, 4]) == (stream.times, [line["number"] for line in lines(stream)])
+
+
+async def test_a_loop_that_stands_still_is_heard_of() -> None:
+    """A line from another thread is written at once, and so is what the loop has kept until then."""
+    setup("json", stream=(stream := Writes()))
+    with gathered():
+        log.info("handler.done")
+        thread = threading.Thread(target=lambda: log.warning("loop.blocked"))
+        thread.start()
+        thread.join()
+
+        assert ["handler.done", "loop.blocked"] == [line["event"] for line in lines(stream)]
 
 
 def test_who_listens_hears_everything() -> None:

@@ -5,6 +5,7 @@ secret is masked, and what cannot be written is dropped, because the work is wor
 """
 
 import asyncio
+import io
 import logging
 import re
 import sys
@@ -515,7 +516,7 @@ class _Lines:
     """Where the lines go: one write for each, from whatever thread; inside `gathered`, one for each turn of a loop."""
 
     def __init__(self) -> None:
-        self.stream: BinaryIO = sys.stdout.buffer
+        self.stream: BinaryIO = io.BytesIO()  # that of `setup`, before which nothing comes here
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = 0  # that of the loop
         self._kept: deque[bytes] = deque()

@@ -177,7 +177,7 @@ class Thread(Generic[C]):
                 self._loop.call_soon_threadsafe(self._done, done, value, failure.error)
 
     def _done(self, done: "asyncio.Future[Any]", value: object, error: BaseException | None) -> None:
-        jobs[self._loop] -= 1
+        jobs[self._loop] = max(0, jobs[self._loop] - 1)
         if done.cancelled():
             return
         if error is None:
