@@ -39,12 +39,13 @@ class Pooler:
     """Hands each transaction to any one of its few connections, so that nothing of a session lasts.
 
     breaks: the line of a client is cut at its next commits: "before" the database hears of it, or "after" it has done
-    it, each once.
+    it, each once. answers: how often clients waited for one.
     """
 
     def __init__(self, servers: list[Wire], greeting: bytes) -> None:
         self.breaks: list[str] = []
         self.transactions: list[int] = []
+        self.answers = 0
         self._greeting = greeting
         self._servers = servers
         self._free = asyncio.Semaphore(len(servers))
@@ -79,6 +80,7 @@ class Pooler:
                     return False
                 server.write(*message)
                 if message[0] in b"QS":
+                    self.answers += 1
                     state = await self._answer(server, None if cut else client)
                     if cut or state == b"I":
                         return not cut

@@ -5,7 +5,7 @@ import itertools
 import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -463,6 +463,33 @@ async def test_nothing_lasts_longer_than_a_transaction(cluster: Cluster, schema:
 
     assert [f"{number}" for number in range(10)] == order
     assert 3 == len({*pool.transactions})
+
+
+async def test_a_batch_waits_for_few_answers(cluster: Cluster, schema: str) -> None:
+    """Each verb of a batch of videos is one statement, the recording two; beginning and commit come on top."""
+    asked: dict[str, int] = {}
+    async with pooled(cluster, schema) as (pool, store):
+
+        @contextmanager
+        def counted(verb: str) -> Generator[None]:
+            before = pool.answers
+            yield
+            asked[verb] = pool.answers - before - 2
+
+        with counted("record"):
+            events = await record(store, *(arrival(f"{number}", key=f"k{number}") for number in range(16)))
+        with counted("sent"):
+            await store.mark(events, "sent")
+        with counted("accepted"):
+            await store.mark(events, "accepted")
+        with counted("claim"):
+            entries = (await store.claim({"h": 16}, lease=60)).entries
+        with counted("settle"):
+            async with asyncio.TaskGroup() as group:
+                settled = [group.create_task(store.settle(entry, Finished())) for entry in entries]
+
+    assert 16 == sum(task.result() for task in settled)
+    assert {"record": 2, "sent": 1, "accepted": 1, "claim": 1, "settle": 1} == asked
 
 
 @pytest.mark.timeout(60)
