@@ -113,7 +113,7 @@ def test_what_has_no_spelling_is_named(value: object) -> None:
 
 @pytest.mark.no_cover
 @given(TREES)
-@patient
+@settings(patient, max_examples=50)  # trees are large
 def test_unflatten_is_the_inverse(tree: Mapping[str, object]) -> None:
     """What was flattened comes back as it was, as far as texts tell."""
     assert tree == unflatten(flatten(tree))

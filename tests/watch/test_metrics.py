@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -150,6 +150,7 @@ def test_a_run_begins_and_ends(outcome: str) -> None:
 
 
 @pytest.mark.no_cover
+@settings(max_examples=40)  # after each the whole text is read
 @given(
     st.sampled_from(sorted(EFFECTS)),
     st.dictionaries(

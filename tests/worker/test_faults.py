@@ -53,7 +53,7 @@ async def test_clock_that_is_wrong_for_a_moment_kills_nothing(world: Worlds) -> 
     wrong = Step(action="ProcessFile", step=900, lasts=5, count=1)
     async with world(faults=Plan(faults=(wrong,))) as it:
         file_id = it.video("a")
-        async with it.worker(submit):
+        async with it.worker(submit, streams=1):
             it.emulator.emit(upload(file_id))
             await asyncio.sleep(600)
         async with it.journal() as store:
@@ -69,7 +69,7 @@ async def test_second_sending_is_waited_for_as_the_first(world: Worlds) -> None:
     slow = Latency(action="ProcessFile", seconds=10, skip=1, count=1)
     async with world(faults=Plan(faults=(cut, slow))) as it:
         file_id = it.video("a")
-        async with it.worker(submit, rules=Rules(timeout=3)):
+        async with it.worker(submit, rules=Rules(timeout=3), streams=1):
             it.emulator.emit(upload(file_id))
             await asyncio.sleep(600)
 

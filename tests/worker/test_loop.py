@@ -121,7 +121,7 @@ async def test_events_of_one_key_are_handled_in_order(world: Any) -> None:
     async with world() as it:
         for number in range(60):
             it.emulator.emit(uploaded("abc"[number % 3], number=number))
-        async with it.worker(hear):
+        async with it.worker(hear, streams=1):
             await asyncio.sleep(300)
 
         assert [(key, n) for key in "abc" for n in range(60) if "abc"[n % 3] == key] == sorted(

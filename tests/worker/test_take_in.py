@@ -156,7 +156,7 @@ async def test_refused_confirmations_do_not_count(world: Worlds) -> None:
     async with world(return_after=OUTAGE) as it:
         it.emulator.ceilings["ConfirmEvent"] = 0
         it.emulator.emit(event("a"))
-        async with it.worker(ear.handler):
+        async with it.worker(ear.handler, streams=1):
             await asyncio.sleep(HANDLE_LIFE + 10)
             it.emulator.ceilings["ConfirmEvent"] = 1000
             await asyncio.sleep(OUTAGE)
@@ -178,7 +178,7 @@ async def test_outage_does_not_count(world: Worlds) -> None:
                 it.vod.account = replace(it.vod.account, endpoint="http://127.0.0.1:9/v2/index.php")
 
         it.watch = unplug
-        async with it.worker(ear.handler):
+        async with it.worker(ear.handler, streams=1):
             await asyncio.sleep(OUTAGE)
             sent = it.emulator.audit.arrivals("ConfirmEvent")
             it.vod.account = replace(it.vod.account, endpoint=it.emulator.url)
@@ -195,7 +195,7 @@ async def test_confirmation_that_may_have_arrived_counts(world: Worlds) -> None:
     ear = Ear()
     lost = Latency(action="ConfirmEvent", when="after", seconds=HANDLE_LIFE)
     async with world(faults=Plan(faults=(lost,))) as it:
-        async with it.worker(ear.handler):
+        async with it.worker(ear.handler, streams=1):
             for _ in range(2):
                 it.emulator.emit(event("a"))
                 await asyncio.sleep(COPY_SPAN + 2 * HANDLE_LIFE)
@@ -229,7 +229,7 @@ async def test_batch_that_is_confirmed_in_part_is_no_endless_original(world: Wor
         it.emulator.ceilings["ConfirmEvent"] = 0
         for name in ("a", "b"):
             it.emulator.emit(event(name))
-        async with it.worker(ear.handler):
+        async with it.worker(ear.handler, streams=1):
             await asyncio.sleep(1)
             _, stolen = it.emulator.queue.places(0.0)
             it.emulator.queue.confirm([stolen.handle], asyncio.get_running_loop().time())
