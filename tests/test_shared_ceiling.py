@@ -10,7 +10,7 @@ from tests.daemons import site, upload
 from vodworker.journal.port import Filter
 from vodworker.journal.sqlite import open_sqlite
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(60)]
 
 CALLS_TWICE = """\
 from vodworker.api import DescribeVodInfo
