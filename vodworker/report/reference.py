@@ -12,7 +12,9 @@ the code to the table. Names and fields are an interface: they change as setting
 
 Each line is one JSON object on stdout: `time` (UTC, to the millisecond), `level`, `event`, and facts. What is logged
 while an event is handled carries `event_id`, `event_type`, `key`, `handler` and `attempt` too. Handlers' own lines
-(`ctx.log.info("upload.seen", …)`) have whatever names and facts they give.
+(`ctx.log.info("upload.seen", …)`) have whatever names and facts they give. What the daemon logs in one turn of its
+loop is written together, so that `kill -9` may take the lines of the last milliseconds along; the journal has what they
+told.
 
 | level | whose business it is |
 |---|---|
