@@ -163,6 +163,24 @@ async def test_nobody_may_use_a_file_that_is_carried(file: str, database: str) -
             await asyncio.to_thread(copy, file, database)
 
 
+async def test_who_is_just_letting_go_is_waited_for(file: str, database: str, cluster: Cluster) -> None:
+    """A journal is carried right after its daemon has stopped: the server may not have noticed yet."""
+    waits = "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
+    async with opened(file) as store:
+        await record(store, arrival("a"))
+    async with (
+        opened(database) as store,
+        await psycopg.AsyncConnection.connect(cluster.dsn, autocommit=True) as db,
+        asyncio.TaskGroup() as group,
+    ):
+        carried = group.create_task(asyncio.to_thread(copy, file, database))
+        while await (await db.execute(waits)).fetchone() is None:
+            pass
+        await store.close()
+
+    assert 1 == carried.result()["events"]
+
+
 @pytest.mark.parametrize("forth", [True, False])
 async def test_nobody_may_use_a_database_that_is_carried(file: str, database: str, forth: bool) -> None:  # noqa: FBT001
     """A replica that runs is seen."""

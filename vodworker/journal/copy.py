@@ -153,6 +153,8 @@ SELECT count(*) FROM pg_stat_activity
 WHERE application_name = current_setting('application_name') AND datname = current_database()
 AND pid <> pg_backend_pid()
 """
+LOOK_AGAIN = "SELECT pg_stat_clear_snapshot(), pg_sleep(0.1)"  # else a transaction sees who was there at its begin
+LOOKS = 30  # three seconds: the server's process of a connection that was closed ends a moment later
 OF_ITS_OWN = """
 SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0;
 LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
@@ -172,9 +174,12 @@ class PostgresSide:
     """A database. Where a replica's connection is to be seen, it is refused."""
 
     def __init__(self, db: Session) -> None:
-        ((users,),) = db.rows(IN_USE)
-        if users:
-            raise JournalError(f"{users} others use it; stop all daemons and commands first")
+        looks = 0
+        while users := db.one(IN_USE)[0]:
+            if looks == LOOKS:
+                raise JournalError(f"{users} others use it; stop all daemons and commands first")
+            looks += 1
+            db.rows(LOOK_AGAIN)
         db.do(OF_ITS_OWN.format(tables=", ".join(table.name for table in TABLES)))
         self._db = db
 
