@@ -63,6 +63,16 @@ def test_every_name_of_a_family_is_found_under_one() -> None:
     assert not hasattr(api, "ProcessFlie")
 
 
+def test_everything_can_be_imported_at_once() -> None:
+    """A star brings every action, and tools see them."""
+    names: dict[str, object] = {}
+    exec("from vodworker.api import *", names)  # noqa: S102  # what it brings is the question
+
+    assert set() == {"ACTIONS", *ACTIONS} - names.keys()
+    assert set() == {*ACTIONS} - {*dir(api)}
+    assert f"<Table of {len(ACTIONS)} actions>" == repr(ACTIONS)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_is_documented(name: str) -> None:
     """Every action and every parameter, parts included, says what it is."""

@@ -620,6 +620,23 @@ def test_unknown_fields_are_kept() -> None:
     assert "NewFileUpload" == event.type
 
 
+def test_a_changed_copy_is_another_event() -> None:
+    """A copy, with another file, of an event that was made here has another key and other bytes."""
+    event = NewFileUpload(file_id="a")
+    seen = hash(event)
+    copy = event.model_copy(update={"file_id": "b"})
+
+    assert ("b", False) == (copy.key, copy == event)
+    assert seen == hash(event)
+
+
+def test_only_what_was_said_is_gone_through() -> None:
+    """Going through an event brings its fields, and nothing that is only ours."""
+    event = decode(b'{"eventType":"NewFileUpload","data":{"fileId":"7","mood":1}}')
+
+    assert {*NewFileUpload.model_fields, "mood"} == dict(event).keys()
+
+
 def test_unknown_sub_task_is_kept() -> None:
     """Work of a kind that is not known here keeps what it said."""
     data = {"processTaskList": [{"taskType": "Dub", "output": {"voice": "x"}}, {"taskType": 7}, {}]}

@@ -5,6 +5,7 @@ import io
 import logging
 import threading
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -481,6 +482,17 @@ def test_who_listens_hears_everything() -> None:
         ("handler.retry", {"event": "handler.retry", "why": "no"}),
     ] == told
     assert ["handler.retry"] * 2 == [line["event"] for line in lines(stream)]
+
+
+def test_who_listens_changes_nothing(stream: io.BytesIO) -> None:
+    """The facts that are heard stay what they were, and cannot be changed."""
+    kept: list[Mapping[str, Any]] = []
+    with heard(lambda _, facts: kept.append(facts)):
+        log.info("call.done", action="A")
+
+    assert [{"event": "call.done", "action": "A"}] == kept
+    assert "call.done" == lines(stream)[0]["event"]
+    assert not hasattr(kept[0], "pop")
 
 
 def test_importing_the_room_changes_nothing() -> None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
 from threading import get_ident
+from types import MappingProxyType
 from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 import orjson
@@ -379,15 +380,14 @@ class _Voice:
         """The one step from facts to bytes: time, level, event, what is bound, what is told."""
         facts = {**_bound.get(), **fields}
         for ear in self.ears:
-            ear(str(facts.get("event", "")), facts)
+            ear(str(facts.get("event", "")), MappingProxyType(facts))
         if level in self.silent:
             raise structlog.DropEvent
         if "exc_info" in facts:
             facts = _explained(level, facts)
         if not _OURS.isdisjoint(facts):
             facts = {f"{name}_" if name in _OURS else name: value for name, value in facts.items()}
-        event = facts.pop("event", "")
-        line = dumps({"time": stamp(self.now()), "level": level, "event": event, **facts})
+        line = dumps({"time": stamp(self.now()), "level": level, "event": "", **facts})
         return self.pretty(line) if self.pretty else line
 
 

@@ -100,7 +100,7 @@ def ending(outcome: object, *, attempt: int, attempts: int, random: Callable[[],
         case Retry(after, why):
             if attempt >= attempts:
                 return Dead(f"attempt {attempt} of {attempts} asked for another: {why or 'no reason given'}")
-            return Again(backoff(attempt, random) if after is None else max(0.0, after), why)
+            return Again(backoff(attempt, random) if after is None else max(0.0, float(after)), why)
         case CallError() if outage(outcome):
             return Again(backoff(outages + 1, random), describe(outcome), outage=True)
         case VodworkerError(retryable=False):

@@ -414,6 +414,15 @@ async def test_an_undo_that_fails_is_nobodys_trouble(path: Path) -> None:
         assert [1] == await record(store, arrival("a"))
 
 
+async def test_what_no_future_takes_is_heard_all_the_same(path: Path) -> None:
+    """A work that ends as an iterator does fails in words, and the store goes on."""
+    async with open_sqlite(path) as store:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await store._ask(lambda *_: next(iter(())))
+
+        assert [1] == await record(store, arrival("a"))
+
+
 async def test_a_file_that_did_not_open_is_closed(path: Path) -> None:
     """Closing what never opened is no error."""
     thread = Thread(File(str(path), now=None, sole=True, machine=here()))

@@ -1,6 +1,7 @@
 """What every store promises, in the order of the port. Times are moved by hand, nothing waits."""
 
 import asyncio
+from enum import StrEnum
 
 import pytest
 
@@ -1698,6 +1699,22 @@ async def test_an_end_is_found_only_once(store: Store) -> None:
     (second,) = await store.record([arrival("found")._replace(ends="task-1", found=True)])
 
     assert Receipt(first.event_id, copy=True) == second
+
+
+class Why(StrEnum):
+    """A reason of a class of its own, as a handler may have one."""
+
+    LATE = "too late"
+
+
+async def test_words_of_a_class_of_their_own_are_words(store: Store) -> None:
+    """What a handler returns may be text of its own class: it is kept like any other, and breaks nothing."""
+    await record(store, arrival("a"), arrival("b"))
+    first, second = await claim(store, 2)
+
+    assert await store.settle(first, Dead(Why.LATE))
+    assert await store.settle(second, Again(5.0, Why.LATE))
+    assert ["too late", "too late"] == [row["why"][-8:] for row in await store.list(Filter())]
 
 
 async def test_the_first_delivered_end_after_a_found_one_is_a_copy(store: Store) -> None:

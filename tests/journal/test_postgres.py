@@ -6,6 +6,7 @@ import signal
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.port import Entry, Receipt, Store, Token
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.server import ABSENCE, Address, Server, is_absence
-from vodworker.journal.session import Session
+from vodworker.journal.session import Session, written
 from vodworker.journal.tables import MIGRATIONS
 from vodworker.outcome import Finished
 
@@ -259,6 +260,48 @@ def test_an_older_schema_is_migrated(cluster: Cluster, schema: str) -> None:
 TEXTS = ["", "NULL", "a,b", "{a}", '"', "\\", '\\"', "\\x61", " a ", "line\n", "文件", "%s", "$1"]
 
 
+async def test_a_fault_of_ours_leaves_nothing_behind(cluster: Cluster, schema: str) -> None:
+    """What a broken work had begun is not in the commit of the next, who is served as ever."""
+
+    def broken(db: Session, _: float) -> None:
+        db.do("INSERT INTO paused (handler, since, why) VALUES ('h', 1, 'half')")
+        raise KeyError("a bug")
+
+    async with open_postgres(cluster.url(schema=schema), look=None) as store:
+        with pytest.raises(KeyError, match="a bug"):
+            await store._ask(broken)
+        recorded = await record(store, arrival("a"))
+        paused = await store.paused()
+
+    assert (1, []) == (len(recorded), paused)
+
+
+class Word(StrEnum):
+    """Text of a class of its own, as a handler's reason may be."""
+
+    YES = 'a "word"'
+
+
+class Number(IntEnum):
+    """A number of a class of its own."""
+
+    ONE = 1
+
+
+class Length(float):
+    """Seconds of a class of its own."""
+
+    def __repr__(self) -> str:
+        return "a length"
+
+
+@pytest.mark.parametrize("value", ["a\0b", Path("a"), ["a\0b"], [Path("a")]])
+def test_a_value_without_a_form_is_refused(value: object) -> None:
+    """What libpq would cut, or write as it likes, is an error of that statement alone."""
+    with pytest.raises(ValueError, match=r"zero|PosixPath"):
+        written(value)
+
+
 def test_values_arrive_as_they_are(cluster: Cluster, schema: str) -> None:
     """Alone and in arrays, whatever characters they have, and whatever encoding the url asks for."""
     values: list[object] = [
@@ -274,10 +317,12 @@ def test_values_arrive_as_they_are(cluster: Cluster, schema: str) -> None:
         b"\0\\x\xff",
     ]
     types = ["text", *["boolean"] * 2, *["bigint"] * 2, *["float8"] * 3, *["bytea"] * 2]
+    values += [Word.YES, Number.ONE, Length(0.25)]
+    types += ["text", "bigint", "float8"]
     arrays: list[tuple[str, list[Any]]] = [
-        ("text", [*TEXTS, None]),
+        ("text", [*TEXTS, None, Word.YES]),
         ("bigint", [1, None, -(2**63)]),
-        ("float8", [0.1, None, -1e300]),
+        ("float8", [0.1, None, -1e300, Length(0.25)]),
         ("bytea", [b"", None, bytes(range(256))]),
         ("boolean", [True, False]),
         ("text", []),

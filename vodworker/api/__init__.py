@@ -58,13 +58,30 @@ class Table(Mapping[str, "type[Action[Reply]]"]):
     def __len__(self) -> int:
         return len(self._actions)
 
+    def __repr__(self) -> str:
+        return f"<Table of {len(self)} actions>"
+
 
 ACTIONS: Final["Mapping[str, type[Action[Reply]]]"] = Table()
 
 if not TYPE_CHECKING:  # pragma: no branch - checkers know the names from the families
 
+    def __dir__() -> list[str]:
+        """The names of all families."""
+        return sorted(
+            {"ACTIONS"}
+            | {
+                name
+                for family in families()
+                for name, thing in vars(family).items()
+                if getattr(thing, "__module__", "").startswith(__name__) and not name.startswith("_")
+            }
+        )
+
     def __getattr__(name: str) -> Any:
         """A name of one of the families."""
+        if name == "__all__":
+            return __dir__()
         for family in families() if not name.startswith("_") else ():
             if name in vars(family):
                 return vars(family)[name]

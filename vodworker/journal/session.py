@@ -86,28 +86,47 @@ def numbered(statement: str) -> bytes:
     return "".join([first, *(f"${next(numbers)}{part}" for part in rest)]).encode()
 
 
-# An array's elements. Within quotes, a backslash comes before each quote and backslash.
-ELEMENTS: Mapping[type, Callable[[Any], str]] = {
+def plain(text: str) -> str:
+    """The text itself, whatever class it is of; libpq would cut it at a zero."""
+    text = str.__str__(text)
+    if "\0" in text:
+        raise ValueError("a text with a zero in it")
+    return text
+
+
+FORMS: Mapping[type, Callable[[Any], str]] = {  # how PostgreSQL reads a value
     bool: str,
-    int: str,
-    float: str,
-    str: lambda text: '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"',
-    bytes: lambda data: rf'"\\x{data.hex()}"',
-    type(None): lambda _: "NULL",
+    int: int.__repr__,
+    float: float.__repr__,
+    str: plain,
+    bytes: lambda data: rf"\x{data.hex()}",
 }
 
 
+def form(value: object) -> str:
+    """A value as PostgreSQL reads it; what a handler returned may be of a class of its own. Raises ValueError."""
+    kind = type(value)
+    write = FORMS.get(kind) or next((FORMS[it] for it in kind.__mro__ if it in FORMS), None)
+    if write is None:
+        raise ValueError(f"a {kind.__name__}, which has no form in a statement")
+    return write(value)
+
+
+def element(value: object) -> str:
+    """A value as an element of an array. Within quotes, a backslash comes before each quote and backslash."""
+    if value is None:
+        return "NULL"
+    text = form(value)
+    if not isinstance(value, str | bytes):
+        return text
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
 def written(value: object) -> bytes | None:
-    """A value as PostgreSQL reads it."""
-    match value:
-        case None:
-            return None
-        case bytes():
-            return rf"\x{value.hex()}".encode()
-        case list():
-            return f"{{{','.join([ELEMENTS[type(it)](it) for it in value])}}}".encode()
-        case _:
-            return str(value).encode()
+    """A value as it is sent."""
+    if value is None:
+        return None
+    return (f"{{{','.join(map(element, value))}}}" if isinstance(value, list) else form(value)).encode()
 
 
 def columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -195,5 +195,5 @@ def locks_of(names: Iterable[str]) -> frozenset[int]:
 def writable(text: str) -> str:
     """Text that PostgreSQL can hold: JSON may carry half of a surrogate pair, and a zero."""
     if text.isprintable():  # nearly always, and told ten times as fast
-        return text
+        return str.__str__(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

@@ -173,8 +173,11 @@ class Thread(Generic[C]):
             value: Any = None
             with plugin_door() as failure:
                 value = job()
+            error = failure.error
+            if isinstance(error, StopIteration):  # which no future takes
+                error = RuntimeError(repr(error))
             with suppress(RuntimeError):  # the loop is closed: nobody hears it
-                self._loop.call_soon_threadsafe(self._done, done, value, failure.error)
+                self._loop.call_soon_threadsafe(self._done, done, value, error)
 
     def _done(self, done: "asyncio.Future[Any]", value: object, error: BaseException | None) -> None:
         jobs[self._loop] = max(0, jobs[self._loop] - 1)

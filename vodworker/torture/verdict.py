@@ -44,11 +44,11 @@ class Tally:
 
 def verdict(tally: Tally) -> list[Promise]:
     """Hold what was counted against what was promised."""
-    witness, entries = tally.witness, tally.entries
+    witness, entries, expected = tally.witness, tally.entries, tally.expected
     waits = sum(entries[state] for state in OPEN)  # these are not lost, they are late
-    lost = max(0, len(tally.expected - tally.heard.keys()) - waits)
-    anew = max(0, entries["events"] - len(tally.expected))
-    again = sum(count > 1 for name, count in tally.heard.items() if name in tally.expected)
+    lost = max(0, len(expected - tally.heard.keys()) - waits)
+    anew = max(0, entries["events"] - len(expected))
+    again = sum(count > 1 for name, count in tally.heard.items() if name in expected)
     wanted = [(file, definition) for file in tally.uploads for definition in DEFINITIONS]
     twice = sum(tally.tasks.get(task, 0) > 1 for task in wanted)
     never = sum(task not in tally.tasks for task in wanted)
@@ -60,7 +60,7 @@ def verdict(tally: Tally) -> list[Promise]:
     return [
         Promise(
             "Nothing is lost: every event is handled at least once",
-            f"events {len(tally.expected)}, lost {lost}, still open {waits}, handled more than once {again}",
+            f"events {len(expected)}, lost {lost}, still open {waits}, handled more than once {again}",
             not lost,
         ),
         Promise(
