@@ -373,12 +373,17 @@ def test_no_more_is_taken_than_can_go(burst: int, at_once: int) -> None:
             taken.append(most)
             return await super().take(action, limit=limit, hold=hold, most=most)
 
+    def ceiling(_: str) -> int:
+        return 100
+
+    def smooth(_: str) -> int:
+        return burst
+
     @in_virtual_time
     async def scenario() -> list[float]:
         starts = list[float]()
         async with memory() as store:
             tokens = Watched(store)
-            ceiling, smooth = (lambda _: 100), (lambda _: burst)
             async with (
                 Limiter(tokens, limit=ceiling, burst=smooth, hold=TIMEOUT) as line,
                 asyncio.TaskGroup() as group,

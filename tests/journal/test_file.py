@@ -416,9 +416,13 @@ async def test_an_undo_that_fails_is_nobodys_trouble(path: Path) -> None:
 
 async def test_what_no_future_takes_is_heard_all_the_same(path: Path) -> None:
     """A work that ends as an iterator does fails in words, and the store goes on."""
+
+    def exhausted(*_: object) -> None:
+        next(iter(()))
+
     async with open_sqlite(path) as store:
         with pytest.raises(RuntimeError, match="StopIteration"):
-            await store._ask(lambda *_: next(iter(())))
+            await store._ask(exhausted)
 
         assert [1] == await record(store, arrival("a"))
 

@@ -299,7 +299,7 @@ class Bucket:
             self._due = max(self._gate.opens(now), self._room(now))
             if self._due <= now:
                 answer = await self._tokens.take(self._action, limit=self._limit, hold=self._hold, most=self._most(now))
-                if not isinstance(answer, float):
+                if isinstance(answer, list):
                     for token in answer:
                         self._hand(token, asked=now)
                     continue

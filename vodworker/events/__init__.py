@@ -67,7 +67,8 @@ class Event(Detail):
     def model_post_init(self, context: object, /) -> None:
         """Keep the envelope that `decode` passes along."""
         if isinstance(context, Envelope):
-            self.__dict__["_envelope"] = context  # a private attribute takes the library ten times as long to find
+            # A private attribute takes the library ten times as long to find.
+            vars(self)["_envelope"] = context
 
     @property
     def envelope(self) -> Envelope:

@@ -669,7 +669,7 @@ def _giving(rests: Mapping[Token, float]) -> Work[None]:
 
 
 def _putting_back(answer: list[Token] | float) -> Work[None]:
-    return _giving({} if isinstance(answer, float) else dict.fromkeys(answer, 0.0))
+    return _giving(dict.fromkeys(answer, 0.0) if isinstance(answer, list) else {})
 
 
 def _held(db: Session, entry: Entry) -> bool:
