@@ -21,9 +21,11 @@ MEMORY := $(shell $(PYTHON) -c 'import os; s = os.statvfs("/dev/shm"); \
 # Tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+TESTS = $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test long check format lint types more-types shell shape shipped pages cost docs bench lock clean
+.PHONY: help demo test coverage long check format lint types more-types shell shape shipped pages cost docs bench lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -31,13 +33,17 @@ help:  ## Say what there is to make
 demo: $(VENV)/runtime.stamp  ## Emulator, daemon and shipped handlers on this machine, and a report
 	@$(BIN)/vodworker demo
 
-test: $(VENV)/dev.stamp  ## The tests, in random order, on all cores, with branch coverage
-	@$(addprefix TMPDIR=,$(MEMORY)) $(BIN)/pytest -m "not long" $(addprefix --ignore=,$(SHAPE) $(SHIPPED)) \
-	  --numprocesses $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0
+test: $(VENV)/dev.stamp  ## The tests, in random order, on all cores
+	@$(addprefix TMPDIR=,$(MEMORY)) $(TESTS) -m "not long" $(addprefix --ignore=,$(SHAPE) $(SHIPPED))
+
+# To count the lines and branches makes a test take twice its time, so it is done for those that go where others do not.
+coverage: $(VENV)/dev.stamp  ## How much of the code they go through: 95 % of all branches at least
+	@$(addprefix TMPDIR=,$(MEMORY)) $(TESTS) -m "not long and not no_cover" $(addprefix --ignore=,$(SHAPE) $(SHIPPED)) \
+	  --cov --cov-report= --cov-fail-under=0
 	@$(BIN)/coverage report  # by itself, because the plug-in would analyse everything twice
 
 long: $(VENV)/dev.stamp  ## The tests that take minutes: installations, outages, kills
-	@$(BIN)/pytest -m long --numprocesses $(WORKERS) --dist worksteal
+	@$(TESTS) -m long
 
 check: format lint types more-types shell shape shipped pages cost  ## What can be judged without running the program (all of it: make -k check)
 	@find vodworker handlers -name '*.py' -exec awk 'END { if (NR > 400) print "long: " FILENAME ", " NR " lines" }' {} \;
