@@ -9,8 +9,8 @@ from vodworker.emulator.server import Emulator
 DEFINITIONS = (10, 20, 30)  # of the three tasks that are submitted for each upload
 CEILINGS = {  # calls in 60 s, here and there: enough for thousands of events, too few for all of them at once
     "ProcessFile": 1800,
-    "GetTaskInfo": 600,
-    "GetTaskList": 600,
+    "GetTaskInfo": 1800,
+    "GetTaskList": 1800,  # a kill in each four seconds leaves three calls a second in doubt; three lists tell of one
 }
 GRACE = 5.0
 TIMEOUT = 5.0  # of a call
