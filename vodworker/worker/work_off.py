@@ -114,7 +114,7 @@ class WorkOff:
     async def _claim(self, runs: asyncio.TaskGroup) -> None:
         while True:
             self._backlog.news.clear()
-            busy = Counter(run.entry.handler for run in self._runs.values())
+            busy = Counter(run.entry.handler for run in self._runs.values() if not run.ended)
             free = {name: self._rules.concurrency - busy[name] for name in self._router.routes}
             free = {name: slots for name, slots in free.items() if slots > 0}
             claim = await self._store.claim(free, lease=self._rules.lease) if free else Claim((), None)
@@ -153,6 +153,7 @@ class WorkOff:
             try:
                 outcome = await self._outcome(run, event)
                 run.ended = True
+                self._backlog.news.set()  # its place is free: the next claim may share its commit
                 await self._settle(run, outcome, clock() - started)
             finally:
                 held = self._runs.get(entry.id) is run
