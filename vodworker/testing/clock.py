@@ -26,7 +26,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, *, in_transit: float = IN_TRANSIT) -> None:
         self.now = 0.0
-        self.jobs = 0
+        jobs[self] = 0
         super().__init__(JumpingSelector(self, in_transit))
 
     def time(self) -> float:
@@ -35,13 +35,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]  # the stub's own type variables
         """As in every loop; the clock stands still until the job is done."""
-        self.jobs += 1
+        jobs[self] += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._done)
         return future
 
     def _done(self, _job: object) -> None:
-        self.jobs = max(0, self.jobs - 1)
+        jobs[self] = max(0, jobs[self] - 1)
 
 
 class JumpingSelector(selectors.BaseSelector):
@@ -59,12 +59,10 @@ class JumpingSelector(selectors.BaseSelector):
             return ready
         if timeout is None:
             return self._real.select(None)
-        if self._loop.jobs or jobs.get(self._loop):
+        if jobs[self._loop]:
             ready = self._real.select(LONGEST_JOB)
             if not ready:
-                self._loop.jobs = jobs[self._loop] = (
-                    0  # what was lost with a test that was cut short must not stop the clock for ever
-                )
+                jobs[self._loop] = 0  # what was lost with a test that was cut short must not stop the clock for ever
             return ready
         sockets = len(self._real.get_map()) > 1  # more than the loop's own, over which threads wake it
         ready = self._real.select(self._in_transit if sockets else 0)
