@@ -24,8 +24,7 @@ from rich.console import Console
 from bench._kept import keep
 from bench.ceilings.lost import Trouble, lost
 from tests.postgresql import Cluster, cluster
-from vodworker.cloud.limiter import MINUTE, START
-from vodworker.cloud.queue import PULL_TIMEOUT
+from vodworker.cloud.limiter import MINUTE
 from vodworker.emulator import library
 from vodworker.emulator.server import Emulator
 from vodworker.emulator.settings import Settings
@@ -33,8 +32,6 @@ from vodworker.emulator.state import Footage
 from vodworker.errors import THROTTLED
 
 LEAST_USE = 0.98  # of a ceiling, is promised while work waits
-ORPHANED = START + PULL_TIMEOUT  # seconds that the token of a call comes back later when its process was killed
-SETTLED = 7.0  # seconds, longer than a call and a pause: then nobody alive has its token of before any more
 AWAY, STILL, DEAD = TROUBLES = ("the database was away", "a replica stood still", "a replica was dead")
 
 CONFIG = """\
@@ -72,10 +69,6 @@ SELECT count(*) FROM (
 ) AS settled WHERE before > since
 """
 STATES = "SELECT state, count(*) FROM {schema}.entries GROUP BY state"
-OUT = """
-SELECT id FROM {schema}.tokens WHERE action = 'ProcessFile'
-AND taken < extract(epoch FROM clock_timestamp())::float8 - %s AND back - taken > %s
-"""
 DEADLOCKS = "SELECT sum(deadlocks)::int FROM pg_stat_database"
 
 
@@ -100,9 +93,7 @@ class Report:
     """What was seen.
 
     wrongly_submitted: by how many the tasks of a file are more than its events. use: the part of the ceiling that was
-    used while work waited; lost: the other parts, by what was wrong then. orphaned: the part that tokens of killed
-    calls were, as long as such a call may still arrive; use_of_possible: the part that was used without that, and of
-    the time when the database was there, for without it no call may go. used: calls in each full minute, by the
+    used while work waited; lost: the other parts, by what was wrong then. used: calls in each full minute, by the
     ceiling. said: what the daemons logged, by event.
     """
 
@@ -113,8 +104,6 @@ class Report:
     most: dict[str, int]
     use: float
     lost: dict[str, float]
-    orphaned: float
-    use_of_possible: float
     used: list[float]
     margin: float
     redelivered: int
@@ -190,7 +179,6 @@ class Scene:
         self.done_by = Counter[str]()
         self.emitted = Counter[str]()
         self.troubles: list[Trouble] = []
-        self.orphans: dict[int, float] = {}
         self.seats = [Seat(f"replica {n}", folder, self.said, self._done) for n in range(plan.replicas)]
         self._chance = random.Random(plan.seed)  # noqa: S311  # a seed, to be had again
         (folder / "handlers").mkdir()
@@ -236,16 +224,11 @@ class Scene:
 
     async def kill(self) -> None:
         """SIGKILL for a replica; another takes its seat."""
-        clock = asyncio.get_running_loop().time
-        seat, killed = self._chance.choice(self.seats), clock()
+        seat = self._chance.choice(self.seats)
         seat.ready.clear()
         self._signal(seat, signal.SIGKILL)
         with self._noted(DEAD):
             await seat.ready.wait()
-        await asyncio.sleep(killed + SETTLED - clock())
-        with suppress(psycopg.Error), psycopg.connect(self.database.dsn) as db:
-            out = db.execute(OUT.format(schema=self.schema).encode(), (SETTLED, ORPHANED + MINUTE - 1)).fetchall()
-            self.orphans = {token: killed for (token,) in out} | self.orphans
 
     async def pause(self) -> None:
         """A replica stands still for longer than its lease, and goes on."""
@@ -304,8 +287,6 @@ class Scene:
         arrivals = [call.at for call in audit.calls("ProcessFile")]
         troubles = sorted(self.troubles, key=lambda trouble: TROUBLES.index(trouble.what))
         gone = lost(arrivals, self.plan.ceiling, troubles)
-        use = 1 - sum(gone.values())
-        orphaned = self._orphaned(arrivals, use)
         with psycopg.connect(self.database.dsn) as db:
             ((out_of_order,),) = db.execute(OUT_OF_ORDER.format(schema=self.schema).encode()).fetchall()
             ((deadlocks,),) = db.execute(DEADLOCKS.encode()).fetchall()
@@ -315,10 +296,8 @@ class Scene:
             wrongly_submitted=self._wrongly_submitted(),
             refused=sum(count for (_, code), count in audit.codes.items() if code == THROTTLED),
             most={action: audit.most_in_60s(action) for action in audit.actions},
-            use=round(use, 3),
+            use=round(1 - sum(gone.values()), 3),
             lost={what: round(part, 4) for what, part in gone.items()},
-            orphaned=round(orphaned, 4),
-            use_of_possible=round(use / (1 - gone.get(AWAY, 0.0) - orphaned), 3),
             used=self._used(),
             margin=audit.smallest_margin,
             redelivered=audit.redelivered,
@@ -327,12 +306,6 @@ class Scene:
             said=dict(self.said),
             done_by=dict(self.done_by),
         )
-
-    def _orphaned(self, arrivals: list[float], use: float) -> float:
-        """Of the allowance of all calls but the first burst, whose tokens' return is not waited for any more."""
-        waited = sorted(arrivals)[: -self.plan.ceiling]
-        orphans = sum(killed < waited[-1] for killed in self.orphans.values()) if waited else 0
-        return orphans * ORPHANED * use / (MINUTE * len(waited)) if waited else 0.0
 
     def _wrongly_submitted(self) -> dict[str, int]:
         """Files that have more tasks, or less, than they had events."""
@@ -366,10 +339,12 @@ async def run(plan: Plan, *, schema: str = "replicas") -> Report:
         database = stack.enter_context(cluster())
         emulator = await stack.enter_async_context(Emulator.serve(settings=emulated, watch=lambda _: news.set()))
         scene = Scene(plan, emulator, news, database, folder, schema=schema)
-        scene.emit()
-        started = clock()
         for seat in scene.seats:
             await stack.enter_async_context(seat.taken())
+        for seat in scene.seats:
+            await seat.ready.wait()  # else the first to come may have done it all before the last is there
+        started = clock()
+        scene.emit()
         await scene.torment()
         await scene.finished()
         return scene.report(clock() - started)
@@ -382,7 +357,7 @@ def broken(plan: Plan, report: Report) -> list[str]:
         "keys are out of order": report.out_of_order > 0,
         "not one task for each submission": bool(report.wrongly_submitted),
         "over the ceiling": report.most["ProcessFile"] > plan.ceiling or report.refused > 0,
-        "too little of the ceiling is used": report.use_of_possible < LEAST_USE,
+        "too little of the ceiling is used": report.use < LEAST_USE,
         "a confirmation came late": report.margin <= 0,
         "replicas locked each other out": report.deadlocks > 0,
     }

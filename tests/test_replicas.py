@@ -15,4 +15,4 @@ async def test_replicas_keep_every_promise() -> None:
 
     assert [] == broken(plan, report)
     assert report.said["journal.lost"] >= report.said["journal.back"] > 0
-    assert len(report.done_by) > 1  # the third may have been killed early, and its successor late
+    assert len(report.done_by) > 1  # the others may have been killed or stopped early
