@@ -409,8 +409,7 @@ def journal(folder: Path, shell: Shell) -> dict[int, str]:
             await store.record([Arrival(bodies[1], "ConcatComplete", "k2", ("publish",))])
             (dead, done) = (await store.claim({"upload": 1, "publish": 1}, lease=60.0)).entries
             await store.intend(dead, action="ProcessFile", identity="a#1", request=b'{"fileId":"1"}')
-            await store.settle(dead, Dead("no such template"))
-            await store.settle(done, Finished())
+            await store.settle([(dead, Dead("no such template")), (done, Finished())])
             await store.record([Arrival(bodies[2], "NewFileUpload", "", ("upload",))])
 
     asyncio.run(fill())

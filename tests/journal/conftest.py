@@ -13,6 +13,7 @@ from tests.postgresql import Cluster
 from vodworker.journal.port import Arrival, Entry, Store
 from vodworker.journal.postgres import open_postgres
 from vodworker.journal.sqlite import open_sqlite
+from vodworker.outcome import Ending
 
 
 @dataclass
@@ -121,6 +122,12 @@ async def claim_one(store: Store, *, handler: str = "h", lease: float = 60.0) ->
     """Claim the one entry that is due."""
     (entry,) = await claim(store, handler=handler, lease=lease)
     return entry
+
+
+async def settle(store: Store, entry: Entry, ending: Ending) -> bool:
+    """Settle this one; whether it was its holder's."""
+    (ours,) = await store.settle([(entry, ending)])
+    return ours
 
 
 async def rows(store: Store, event: int) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ async def work(url: str) -> None:
                 await store.replied(entry, identity="x", reply=b"{}")
                 tell("replied", entry.event_id)
                 end = Finished() if number % 5 else Dead("no")
-                await store.settle(entry, end)
+                await store.settle([(entry, end)])
                 tell("dead" if isinstance(end, Dead) else "done", entry.event_id)
 
 

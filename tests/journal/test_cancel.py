@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, record, states
+from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, record, settle, states
 from vodworker.errors import JournalError
 from vodworker.journal.port import Store
 from vodworker.outcome import Finished
@@ -155,7 +155,7 @@ async def test_what_was_asked_is_done(held: Store, gate: Gate, cancelled: Cancel
         async with asyncio.TaskGroup() as group:
             group.create_task(store.record([arrival("b"), arrival("c")]))
             group.create_task(store.intend(entry, action="A", identity="x", request=b"{}"))
-            group.create_task(store.settle(entry, Finished()))
+            group.create_task(settle(store, entry, Finished()))
 
     await cancelled(held, gate, all_at_once)
     await held.counts()  # in the same transaction, perhaps: a store need not keep the order of who does not wait

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from tests.journal.conftest import SCHEMAS, arrival, claim, names, record
+from tests.journal.conftest import SCHEMAS, arrival, claim, names, record, settle
 from tests.postgresql import Cluster
 from vodworker.cli import cli
 from vodworker.errors import JournalError
@@ -47,9 +47,9 @@ async def fill(store: Store) -> None:
     await store.mark([1, 2, 3], "sent")
     await store.mark([3], "accepted")
     done, dead, later, running = await claim(store, 4, lease=600)
-    await store.settle(done, Finished())
-    await store.settle(dead, Dead("no such file \udcff"))
-    await store.settle(later, Again(600, "the cloud is away"))
+    await settle(store, done, Finished())
+    await settle(store, dead, Dead("no such file \udcff"))
+    await settle(store, later, Again(600, "the cloud is away"))
     await store.intend(running, action="ProcessFile", identity="x" * 5000, request=b"{}")
     await store.replied(running, identity="x" * 5000, reply=b"[1]", task="task-1", ends_in="ProcedureStateChanged")
     await store.intend(running, action="ConcatVideo", identity="in doubt", request=b"{}")
@@ -125,7 +125,7 @@ async def test_work_goes_on_in_the_copy(file: str, database: str, back: bool) ->
         await store.replied(entry, identity="x", reply=b"2")
         await store.mark([4], "accepted")
         (last,) = await claim(store)
-        await store.settle(last, Finished())
+        await settle(store, last, Finished())
         await store.sweep(keep=1e-9)
     await asyncio.to_thread(copy, file, database)
     if back:
@@ -134,11 +134,11 @@ async def test_work_goes_on_in_the_copy(file: str, database: str, back: bool) ->
         copied = await store.record([arrival("b", key="k")])
         (fresh,) = await record(store, arrival("d", key="k"))
         found = await store.find(entry, identity="x")
-        held = await store.settle(entry, Finished())
+        held = await settle(store, entry, Finished())
         order: list[str] = []
         while entries := await claim(store):
             order += names(entries)
-            await store.settle(entries[0], Finished())
+            await settle(store, entries[0], Finished())
 
     assert ([Receipt(2, copy=True)], True) == (copied, fresh > 4)  # a number may be skipped
     assert (b"2", True) == (found and found.reply, held)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.journal.conftest import ADAPTERS, Place, arrival
+from tests.journal.conftest import ADAPTERS, Place, arrival, settle
 from vodworker.journal.port import Entry, Store
 from vodworker.outcome import Again, Dead, Finished
 
@@ -132,7 +132,7 @@ class Work(RuleBasedStateMachine):
             model.state = {Finished: "done", Again: "open", Dead: "dead"}[type(end)]
             model.due = self.clock.now + end.after if isinstance(end, Again) else model.due
 
-        assert (model is not None) == self.run(self.store.settle(entry, end))
+        assert (model is not None) == self.run(settle(self.store, entry, end))
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:

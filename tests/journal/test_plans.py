@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from bench import flat
-from tests.journal.conftest import SCHEMAS, arrival
+from tests.journal.conftest import SCHEMAS, arrival, settle
 from tests.postgresql import Cluster
 from vodworker.journal import schema, sqlite, sqlite_desk
 from vodworker.journal.port import Arrival, Mark
@@ -190,7 +190,7 @@ async def test_a_server_reads_no_table_through(cluster: Cluster) -> None:
             await store.replied(entries[0], identity="a", reply=b"{}", task="task", ends_in="T")
             endings: tuple[Ending, ...] = (Finished(), Again(1.0, "later"), Dead("no"))
             for entry, ending in zip(entries[:3], endings, strict=True):
-                await store.settle(entry, ending)
+                await settle(store, entry, ending)
             await store.release(entries[3:])
             tokens = await store.take("A", limit=2, hold=60, most=2)
             assert isinstance(tokens, list)

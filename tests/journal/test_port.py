@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import pytest
 
-from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, names, record, rows, states
+from tests.journal.conftest import Clock, Place, arrival, claim, claim_one, names, record, rows, settle, states
 from vodworker.errors import JournalError
 from vodworker.journal.desk import LOST
 from vodworker.journal.port import (
@@ -25,7 +25,7 @@ from vodworker.journal.port import (
     Store,
     Token,
 )
-from vodworker.outcome import Again, Dead, Finished
+from vodworker.outcome import Again, Dead, Ending, Finished
 from vodworker.wire import dumps
 
 # record
@@ -85,7 +85,7 @@ async def test_a_key_of_any_text_keeps_its_order(store: Store, text: str) -> Non
     await record(store, arrival("a", key=text, type=text), arrival("b", key=text, type=text))
 
     first = await claim(store)
-    await store.settle(first[0], Finished())
+    await settle(store, first[0], Finished())
     second = await claim(store)
 
     assert (["a"], ["b"]) == (names(first), names(second))
@@ -255,7 +255,7 @@ async def test_lost_claims_are_counted_apart(store: Store, clock: Clock) -> None
         entry = await claim_one(store, lease=10)
         seen.append((entry.attempt, entry.lost))
         if isinstance(end, Again | Dead):
-            await store.settle(entry, end)
+            await settle(store, entry, end)
         elif end == released:
             await store.release([entry])
         else:
@@ -272,7 +272,7 @@ async def test_outages_are_counted_apart(store: Store) -> None:
     for end in (Again(0.0, "", outage=True), Again(0.0, ""), Again(0.0, "", outage=True), Dead("no"), Dead("no")):
         entry = await claim_one(store)
         seen.append((entry.attempt, entry.outages))
-        await store.settle(entry, end)
+        await settle(store, entry, end)
         await store.redrive([entry.id])
 
     assert [(1, 0), (2, 1), (3, 1), (4, 2), (1, 0)] == seen
@@ -291,7 +291,7 @@ async def test_a_failed_entry_waits_behind_those_that_are_due_longer(store: Stor
     """A retry takes its place by when it comes due, so that a failing entry does not hold up the fresh ones."""
     await record(store, arrival("a"), arrival("b"))
     (first,) = await claim(store, 1)
-    await store.settle(first, Again(5, "later"))
+    await settle(store, first, Again(5, "later"))
     clock.advance(5)
     await record(store, arrival("c"))
 
@@ -302,7 +302,7 @@ async def test_the_wait_tells_when_a_backoff_ends(store: Store, clock: Clock) ->
     """With nothing due, the wait lasts until the first backoff ends."""
     await record(store, arrival("a"), arrival("b"))
     for entry, after in zip(await claim(store), (9.0, 7.0), strict=True):
-        await store.settle(entry, Again(after, ""))
+        await settle(store, entry, Again(after, ""))
     clock.advance(2)
 
     assert Claim((), 5.0) == await store.claim({"h": 1}, lease=60)
@@ -321,7 +321,7 @@ async def test_the_wait_is_that_of_the_handlers_with_room(store: Store) -> None:
     """A backoff of a handler without room, or of another, wakes nobody."""
     await record(store, arrival("a", handlers=("h", "g")))
     for entry in (await store.claim({"h": 1, "g": 1}, lease=60)).entries:
-        await store.settle(entry, Again({"h": 3.0, "g": 8.0}[entry.handler], ""))
+        await settle(store, entry, Again({"h": 3.0, "g": 8.0}[entry.handler], ""))
 
     assert 8.0 == (await store.claim({"h": 0, "g": 1}, lease=60)).wait
 
@@ -341,7 +341,7 @@ async def test_there_is_no_wait_for_nothing(store: Store) -> None:
 async def test_a_wait_is_never_nothing(store: Store, clock: Clock) -> None:
     """However close the next entry is, the wait is worth a timer."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Again(1e-6, ""))
+    await settle(store, await claim_one(store), Again(1e-6, ""))
 
     taken = await store.claim({"h": 1}, lease=60)
     assert taken.wait is not None
@@ -358,7 +358,7 @@ async def test_a_key_is_handled_in_order_one_at_a_time(store: Store) -> None:
     order: list[str] = []
     while taken := await claim(store):
         order += names(taken)
-        await store.settle(taken[0], Finished())
+        await settle(store, taken[0], Finished())
 
     assert ["a", "b", "c"] == order
 
@@ -374,7 +374,7 @@ async def test_handlers_do_not_wait_for_each_other(store: Store) -> None:
     """One handler may be behind in a key, while another goes on."""
     await record(store, *(arrival(name, key="k", handlers=("h", "g")) for name in "ab"))
     await claim(store, handler="h")
-    await store.settle(await claim_one(store, handler="g"), Finished())
+    await settle(store, await claim_one(store, handler="g"), Finished())
 
     assert ([], ["b"]) == (names(await claim(store, handler="h")), names(await claim(store, handler="g")))
 
@@ -382,7 +382,7 @@ async def test_handlers_do_not_wait_for_each_other(store: Store) -> None:
 async def test_a_retry_holds_up_its_key(store: Store, clock: Clock) -> None:
     """While an entry backs off, those behind it in its key wait."""
     await record(store, arrival("a", key="k"), arrival("b", key="k"))
-    await store.settle(await claim_one(store), Again(5, "later"))
+    await settle(store, await claim_one(store), Again(5, "later"))
     before = names(await claim(store))
     clock.advance(5)
 
@@ -402,7 +402,7 @@ async def test_a_lost_lease_holds_up_its_key(store: Store, clock: Clock) -> None
 async def test_an_end_lets_the_key_go_on(store: Store, end: Finished | Dead) -> None:
     """Whether done or dead, an entry that has ended makes way for the next."""
     await record(store, arrival("a", key="k"), arrival("b", key="k"))
-    await store.settle(await claim_one(store), end)
+    await settle(store, await claim_one(store), end)
 
     assert ["b"] == names(await claim(store))
 
@@ -413,7 +413,7 @@ async def test_what_comes_later_waits_too(store: Store) -> None:
     first = await claim_one(store)
     await record(store, arrival("b", key="k"))
     busy = names(await claim(store))
-    await store.settle(first, Finished())
+    await settle(store, first, Finished())
     await record(store, arrival("c", key="k"))
 
     assert ([], ["b"]) == (busy, names(await claim(store)))
@@ -422,7 +422,7 @@ async def test_what_comes_later_waits_too(store: Store) -> None:
 async def test_a_key_that_has_run_dry_begins_anew(store: Store) -> None:
     """After all of a key is done, its next event is due at once."""
     await record(store, arrival("a", key="k"))
-    await store.settle(await claim_one(store), Finished())
+    await settle(store, await claim_one(store), Finished())
     await record(store, arrival("b", key="k"))
 
     assert ["b"] == names(await claim(store))
@@ -446,7 +446,7 @@ async def test_keeping_tells_what_was_lost(store: Store, clock: Clock) -> None:
     """An entry that another has claimed meanwhile, or that has ended, is no longer the caller's."""
     await record(store, arrival("a"), arrival("b"), arrival("c"))
     mine = await claim(store, lease=60)
-    await store.settle(mine[1], Finished())
+    await settle(store, mine[1], Finished())
     clock.advance(60)
     (other,) = await claim(store, 1)
 
@@ -459,14 +459,14 @@ async def test_a_late_holder_keeps_what_nobody_took(store: Store, clock: Clock) 
     mine = await claim(store, lease=60)
     clock.advance(100)
 
-    assert ([], True) == (await store.keep(mine, lease=60), await store.settle(mine[0], Finished()))
+    assert ([], True) == (await store.keep(mine, lease=60), await settle(store, mine[0], Finished()))
 
 
 async def test_a_finished_entry_is_done(store: Store) -> None:
     """What is done is never handed out again."""
     await record(store, arrival("a"))
 
-    settled = await store.settle(await claim_one(store), Finished())
+    settled = await settle(store, await claim_one(store), Finished())
 
     assert (True, ["done"], []) == (settled, await states(store), await claim(store))
 
@@ -474,7 +474,7 @@ async def test_a_finished_entry_is_done(store: Store) -> None:
 async def test_an_entry_to_be_tried_again_is_due_later(store: Store, clock: Clock) -> None:
     """After the wait it is due, its attempts counted."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Again(5, "later"))
+    await settle(store, await claim_one(store), Again(5, "later"))
     clock.advance(4.999)
     early = await claim(store)
     clock.advance(0.001)
@@ -485,7 +485,7 @@ async def test_an_entry_to_be_tried_again_is_due_later(store: Store, clock: Cloc
 async def test_a_dead_entry_stays_dead(store: Store, clock: Clock) -> None:
     """Dead is dead, with its reason, until an operator says otherwise."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Dead("the source is broken"))
+    await settle(store, await claim_one(store), Dead("the source is broken"))
     clock.advance(1e6)
 
     assert ([], "dead: the source is broken") == (await claim(store), (await rows(store, 1))[0]["why"])
@@ -498,7 +498,7 @@ async def test_a_stale_holder_settles_nothing(store: Store, clock: Clock) -> Non
     clock.advance(60)
     await claim_one(store)
 
-    assert (False, ["running"]) == (await store.settle(stale, Dead("late")), await states(store))
+    assert (False, ["running"]) == (await settle(store, stale, Dead("late")), await states(store))
 
 
 @pytest.mark.parametrize("end", [Finished(), Again(0, ""), Dead("no")])
@@ -506,10 +506,31 @@ async def test_a_settlement_counts_once(store: Store, end: Finished | Again | De
     """Settled, an entry is nobody's: the same holder settles nothing more."""
     await record(store, arrival("a"))
     mine = await claim_one(store)
-    await store.settle(mine, end)
+    await settle(store, mine, end)
     before = await states(store)
 
-    assert (False, before) == (await store.settle(mine, Dead("twice")), await states(store))
+    assert (False, before) == (await settle(store, mine, Dead("twice")), await states(store))
+
+
+async def test_ends_are_written_together_each_for_itself(store: Store, clock: Clock) -> None:
+    """Of several ends in one call each is what it is alone: in their order, and one that is not ours stops no other."""
+    await record(store, *(arrival(name, key=name) for name in "abcd"), arrival("then", key="a"))
+    mine = await claim(store, lease=60)
+    clock.advance(60)
+    (lost,) = await claim(store, 1)
+    ended: list[tuple[Entry, Ending]] = [
+        (lost, Finished()),
+        (mine[0], Dead("late")),
+        (mine[1], Dead("no")),
+        (mine[2], Again(5, "later")),
+    ]
+
+    settled = await store.settle([*ended, (mine[3], Finished()), (mine[3], Dead("twice"))])
+
+    assert [True, False, True, True, True, False] == settled
+    assert [["done"], ["dead"], ["ready"], ["done"]] == [await states(store, event) for event in (1, 2, 3, 4)]
+    assert ["then"] == names(await claim(store))
+    assert [] == await store.settle([])
 
 
 async def test_a_released_entry_is_due_at_once(store: Store, clock: Clock) -> None:
@@ -528,7 +549,7 @@ async def test_only_ones_own_is_released(store: Store, clock: Clock) -> None:
     """What another holds by now, or what has ended, is left alone."""
     await record(store, arrival("a"), arrival("b"))
     mine = await claim(store, lease=60)
-    await store.settle(mine[1], Finished())
+    await settle(store, mine[1], Finished())
     clock.advance(60)
     await claim(store)
     await store.release(mine)
@@ -542,13 +563,13 @@ async def test_a_released_holder_settles_nothing(store: Store) -> None:
     mine = await claim_one(store)
     await store.release([mine])
 
-    assert (False, ["ready"]) == (await store.settle(mine, Finished()), await states(store))
+    assert (False, ["ready"]) == (await settle(store, mine, Finished()), await states(store))
 
 
 async def test_a_reason_of_any_text_is_kept(store: Store) -> None:
     """A reason may hold what no encoding knows, such as the name of a broken file."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Dead("cannot read 影\udcff.mp4"))
+    await settle(store, await claim_one(store), Dead("cannot read 影\udcff.mp4"))
 
     assert "dead: cannot read 影\\udcff.mp4" == (await rows(store, 1))[0]["why"]
 
@@ -561,7 +582,7 @@ async def finish(store: Store, *names: str) -> list[int]:
     events = await record(store, *(arrival(name) for name in names))
     await store.mark(events, "accepted")
     for entry in await claim(store, len(names)):
-        await store.settle(entry, Finished())
+        await settle(store, entry, Finished())
     return events
 
 
@@ -585,9 +606,9 @@ async def test_sweeping_tells_how_many_are_open(store: Store) -> None:
     """Open are those that wait, back off, run, or stand behind another of their key."""
     await record(store, *(arrival(name) for name in "abcd"), arrival("e", key="k"), arrival("f", key="k"))
     done, dead, later, *_ = await claim(store, 4)
-    await store.settle(done, Finished())
-    await store.settle(dead, Dead("no"))
-    await store.settle(later, Again(60, ""))
+    await settle(store, done, Finished())
+    await settle(store, dead, Dead("no"))
+    await settle(store, later, Again(60, ""))
 
     assert 4 == await store.sweep(keep=0)
 
@@ -597,10 +618,10 @@ async def test_what_has_not_ended_well_stays(store: Store, clock: Clock, end: Ag
     """One entry that is open, running or dead keeps its event, and the entries that are done with it."""
     events = await record(store, arrival("a", handlers=("h", "g")))
     await store.mark(events, "accepted")
-    await store.settle(await claim_one(store, handler="g"), Finished())
+    await settle(store, await claim_one(store, handler="g"), Finished())
     mine = await claim_one(store)
     if end:
-        await store.settle(mine, end)
+        await settle(store, mine, end)
     clock.advance(1000)
     await store.sweep(keep=0)
 
@@ -611,9 +632,9 @@ async def test_the_last_end_of_an_event_counts(store: Store, clock: Clock) -> No
     """An event is kept for as long as the last of its entries says."""
     events = await record(store, arrival("a", handlers=("h", "g")))
     await store.mark(events, "accepted")
-    await store.settle(await claim_one(store), Finished())
+    await settle(store, await claim_one(store), Finished())
     clock.advance(50)
-    await store.settle(await claim_one(store, handler="g"), Finished())
+    await settle(store, await claim_one(store, handler="g"), Finished())
     clock.advance(51)
     await store.sweep(keep=100)
     kept = await store.show(1)
@@ -636,7 +657,7 @@ async def test_an_event_that_waits_for_its_confirmation_stays(store: Store, cloc
     """While a redelivery would be its copy, an event is not forgotten."""
     await record(store, arrival("a"), arrival("b"))
     for entry in await claim(store):
-        await store.settle(entry, Finished())
+        await settle(store, entry, Finished())
     clock.advance(10_000)
     await store.mark([1], "sent")
     clock.advance(COPY_SPAN)
@@ -658,7 +679,7 @@ async def test_sweeping_passes_by_what_stays(store: Store, clock: Clock) -> None
     await record(store, *(arrival(f"{number}") for number in range(1500)))
     async with asyncio.TaskGroup() as group:
         for entry in await claim(store, 1500):
-            group.create_task(store.settle(entry, Dead("no")))
+            group.create_task(settle(store, entry, Dead("no")))
     await finish(store, "a", "b")
     clock.advance(101)
     await store.sweep(keep=100)
@@ -683,7 +704,7 @@ async def test_forgotten_events_take_their_calls_along(store: Store, clock: Cloc
     first, second = await claim(store)
     for entry in (first, second):
         await store.intend(entry, action="A", identity="x", request=b"{}")
-    await store.settle(first, Finished())
+    await settle(store, first, Finished())
     clock.advance(1)
     await store.sweep(keep=0)
 
@@ -865,7 +886,7 @@ async def test_a_stale_holder_notes_nothing(store: Store, clock: Clock) -> None:
     await record(store, arrival("a"), arrival("b"))
     stale, over = await claim(store, lease=60)
     mine = await store.intend(stale, action="A", identity="mine", request=b"1")
-    await store.settle(over, Finished())
+    await settle(store, over, Finished())
     clock.advance(60)
     await claim(store)
     told = [await store.intend(entry, action="A", identity="late", request=b"1") for entry in (stale, over)]
@@ -918,8 +939,8 @@ async def test_an_ended_entry_leaves_no_doubts(store: Store) -> None:
     for entry in entries:
         await store.intend(entry, action="A", identity="x", request=b"1")
     before = await store.standing("A", [])
-    await store.settle(entries[0], Dead("in doubt"))
-    await store.settle(entries[1], Dead("in doubt"))
+    await settle(store, entries[0], Dead("in doubt"))
+    await settle(store, entries[1], Dead("in doubt"))
     await store.discard([entries[1].id], why="seen to")
 
     assert (3, 1) == (before.doubtful, (await store.standing("A", [])).doubtful)
@@ -980,7 +1001,7 @@ async def test_a_redriven_entry_forgets_the_doubts_it_told(store: Store, *, told
     await store.intend(entry, action="A", identity="doubtful", request=b"1")
     await store.intend(entry, action="A", identity="sure", request=b"1")
     await store.replied(entry, identity="sure", reply=b"{}")
-    await store.settle(entry, Dead("in doubt", doubt=told))
+    await settle(store, entry, Dead("in doubt", doubt=told))
     await store.redrive([entry.id])
 
     assert told == (await store.find(entry, identity="doubtful") is None)
@@ -1006,11 +1027,11 @@ async def test_counts_tell_everything_apart(store: Store) -> None:
     )
     await store.mark(events[:3], "accepted")
     done, dead, discarded, later, *_ = await claim(store, 7)
-    await store.settle(done, Finished())
-    await store.settle(dead, Dead("no"))
-    await store.settle(discarded, Dead("no"))
+    await settle(store, done, Finished())
+    await settle(store, dead, Dead("no"))
+    await settle(store, discarded, Dead("no"))
     await store.discard([discarded.id], why="not needed")
-    await store.settle(later, Again(5, ""))
+    await settle(store, later, Again(5, ""))
 
     assert {
         "events": 9,
@@ -1033,11 +1054,11 @@ async def test_the_oldest_open_entry_is_known(store: Store, clock: Clock) -> Non
     ages.append(await store.oldest())
     (first,) = await claim(store, 1)
     ages.append(await store.oldest())
-    await store.settle(first, Dead("no"))
+    await settle(store, first, Dead("no"))
     clock.advance(1)
     ages.append(await store.oldest())
     for entry in await claim(store):
-        await store.settle(entry, Finished())
+        await settle(store, entry, Finished())
     ages.append(await store.oldest())
 
     assert [None, 5.0, 5.0, 6.0, None] == ages
@@ -1083,7 +1104,7 @@ async def test_entries_are_listed_newest_first(store: Store, clock: Clock) -> No
 async def test_entries_are_listed_by_what_is_asked(store: Store, which: Filter, expected: list[int]) -> None:
     """A filter leaves those that have all that it names, and no more than its limit."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Dead("no"))
+    await settle(store, await claim_one(store), Dead("no"))
     await record(
         store,
         arrival("b", key="k"),
@@ -1099,9 +1120,9 @@ async def test_an_entry_says_why_it_is_not_running(store: Store, clock: Clock) -
     await record(store, *(arrival(name, key="k" if name in "ab" else "") for name in "abcdef"))
     running, lost, later, dead, done = await claim(store, 5, lease=60)
     clock.advance(3)
-    await store.settle(later, Again(5, "the cloud is away"))
-    await store.settle(dead, Dead("no such file"))
-    await store.settle(done, Finished())
+    await settle(store, later, Again(5, "the cloud is away"))
+    await settle(store, dead, Dead("no such file"))
+    await settle(store, done, Finished())
     clock.advance(3)
     await store.keep([running], lease=60)
     clock.advance(57)
@@ -1162,11 +1183,11 @@ async def attempts(store: Store, event: int = 1) -> list[tuple[int, str, str]]:
 async def test_attempts_are_told(store: Store, clock: Clock) -> None:
     """Each that did not end well: its number, how it ended, why, and when; one without a word is lost."""
     await record(store, arrival("a"))
-    await store.settle(await claim_one(store), Again(1, "the cloud is away \ud83d"))
+    await settle(store, await claim_one(store), Again(1, "the cloud is away \ud83d"))
     clock.advance(1)
     await claim_one(store, lease=60)
     clock.advance(100)
-    await store.settle(await claim_one(store), Dead("no such file"))
+    await settle(store, await claim_one(store), Dead("no such file"))
     clock.advance(5)
     (row,) = await rows(store, 1)
 
@@ -1181,12 +1202,12 @@ async def test_what_ends_well_or_is_given_back_is_no_failed_attempt(store: Store
     """Nothing is noted of it, nor of a late settlement; what was noted before stays through a redrive."""
     await record(store, arrival("a"), arrival("b"))
     first, second = await claim(store)
-    await store.settle(first, Dead("no"))
-    await store.settle(first, Dead("again"))
+    await settle(store, first, Dead("no"))
+    await settle(store, first, Dead("again"))
     await store.redrive([first.id])
     await store.release([await claim_one(store)])
-    await store.settle(await claim_one(store), Finished())
-    await store.settle(second, Finished())
+    await settle(store, await claim_one(store), Finished())
+    await settle(store, second, Finished())
 
     assert [[(1, "dead", "no")], []] == [await attempts(store), await attempts(store, 2)]
 
@@ -1195,7 +1216,7 @@ async def test_only_the_last_attempts_are_kept(store: Store) -> None:
     """However long an outage lasts, what is noted of an entry is bounded."""
     await record(store, arrival("a"))
     for _ in range(KEPT_ATTEMPTS + 2):
-        await store.settle(await claim_one(store), Again(0, "away"))
+        await settle(store, await claim_one(store), Again(0, "away"))
 
     assert [*range(3, KEPT_ATTEMPTS + 3)] == [number for number, *_ in await attempts(store)]
 
@@ -1264,7 +1285,7 @@ async def test_a_paused_handler_gets_nothing(store: Store, clock: Clock) -> None
     clock.advance(5)
     nothing = await store.claim({"h": 5}, lease=60)
     others = await store.claim({"g": 5, "h": 5}, lease=60)
-    settled = await store.settle(running, Finished())
+    settled = await settle(store, running, Finished())
     why = [row["why"] for row in await rows(store, 2)]
     known = await store.resume("h"), await store.resume("h")
 
@@ -1318,7 +1339,7 @@ async def test_a_redriven_entry_runs_again(store: Store) -> None:
     """A dead entry is due at once, its attempts at nought, its fence higher than ever."""
     await record(store, arrival("a"))
     mine = await claim_one(store)
-    await store.settle(mine, Dead("no"))
+    await settle(store, mine, Dead("no"))
 
     redriven = await store.redrive([mine.id, mine.id, 77])
     again = await claim_one(store)
@@ -1330,7 +1351,7 @@ async def test_only_dead_entries_are_redriven(store: Store) -> None:
     """Open, running and done entries are left alone."""
     await record(store, arrival("a"), arrival("b"), arrival("c"))
     done, running = await claim(store, 2)
-    await store.settle(done, Finished())
+    await settle(store, done, Finished())
     entries = [row["id"] for row in await store.list(Filter())]
 
     assert 0 == await store.redrive(entries)
@@ -1341,12 +1362,12 @@ async def test_a_redriven_entry_takes_its_place_in_its_key(store: Store) -> None
     """It comes before the younger ones of its key, the one whose turn it was included."""
     await record(store, *(arrival(name, key="k") for name in "abc"))
     mine = await claim_one(store)
-    await store.settle(mine, Dead("no"))
+    await settle(store, mine, Dead("no"))
     await store.redrive([mine.id])
     order: list[str] = []
     while taken := await claim(store):
         order += names(taken)
-        await store.settle(taken[0], Finished())
+        await settle(store, taken[0], Finished())
 
     assert ["a", "b", "c"] == order
 
@@ -1355,15 +1376,15 @@ async def test_a_redriven_entry_does_not_interrupt_its_key(store: Store) -> None
     """While another of its key runs, it waits, and is the next, before that one's retry."""
     await record(store, *(arrival(name, key="k") for name in "abc"))
     first = await claim_one(store)
-    await store.settle(first, Dead("no"))
+    await settle(store, first, Dead("no"))
     second = await claim_one(store)
     await store.redrive([first.id])
     while_running = names(await claim(store))
-    await store.settle(second, Again(0, "once more"))
+    await settle(store, second, Again(0, "once more"))
     order: list[str] = []
     while taken := await claim(store):
         order += names(taken)
-        await store.settle(taken[0], Finished())
+        await settle(store, taken[0], Finished())
 
     assert ([], ["a", "b", "c"]) == (while_running, order)
 
@@ -1374,12 +1395,12 @@ async def test_redriven_entries_of_one_key_keep_their_order(store: Store) -> Non
     dead: list[int] = []
     while taken := await claim(store):
         dead += [entry.id for entry in taken]
-        await store.settle(taken[0], Dead("no"))
+        await settle(store, taken[0], Dead("no"))
     await store.redrive(dead[::-1])
     order: list[str] = []
     while taken := await claim(store):
         order += names(taken)
-        await store.settle(taken[0], Finished())
+        await settle(store, taken[0], Finished())
 
     assert ["a", "b", "c"] == order
 
@@ -1388,10 +1409,10 @@ async def test_a_key_whose_turn_is_taken_back_keeps_its_backoff(store: Store, cl
     """An entry that must wait for a redriven one does not come due any earlier."""
     await record(store, arrival("a", key="k"), arrival("b", key="k"))
     first = await claim_one(store)
-    await store.settle(first, Dead("no"))
-    await store.settle(await claim_one(store), Again(9, "later"))
+    await settle(store, first, Dead("no"))
+    await settle(store, await claim_one(store), Again(9, "later"))
     await store.redrive([first.id])
-    await store.settle(await claim_one(store), Finished())
+    await settle(store, await claim_one(store), Finished())
     early = names(await claim(store))
     clock.advance(9)
 
@@ -1402,7 +1423,7 @@ async def test_a_discarded_entry_is_over(store: Store) -> None:
     """Open and dead entries end for good, with the reason."""
     await record(store, arrival("a"), arrival("b"))
     (dead,) = await claim(store, 1)
-    await store.settle(dead, Dead("no"))
+    await settle(store, dead, Dead("no"))
     entries = [row["id"] for row in await store.list(Filter())]
 
     assert 2 == await store.discard([*entries, 77], why="not ours \udcff")
@@ -1417,14 +1438,14 @@ async def test_a_running_entry_is_not_discarded(store: Store, clock: Clock) -> N
     clock.advance(60)
     lost = await store.discard([mine.id], why="x")
 
-    assert (0, 1, False) == (held, lost, await store.settle(mine, Finished()))
+    assert (0, 1, False) == (held, lost, await settle(store, mine, Finished()))
 
 
 async def test_what_is_done_is_not_discarded(store: Store) -> None:
     """Nor is what was discarded before."""
     await record(store, arrival("a"), arrival("b"))
     done, _ = await claim(store)
-    await store.settle(done, Finished())
+    await settle(store, done, Finished())
     await store.release([_])
     once = await store.discard([done.id, _.id], why="x")
 
@@ -1464,7 +1485,7 @@ async def test_a_new_daemon_adopts_what_a_dead_one_left(place: Place) -> None:
         lost = await claim(store)
     async with place.open(sole=True) as store:
         adopted = await store.adopt()
-        late = [await store.settle(entry, Finished()) for entry in lost]
+        late = [await settle(store, entry, Finished()) for entry in lost]
         again = await claim(store)
 
     assert (2, [False, False]) == (adopted, late)
@@ -1504,7 +1525,7 @@ async def test_an_adopted_entry_makes_way_for_a_redriven_one(place: Place) -> No
     async with place.open(sole=True) as store:
         await record(store, arrival("a", key="k"), arrival("b", key="k"))
         first = await claim_one(store)
-        await store.settle(first, Dead("no"))
+        await settle(store, first, Dead("no"))
         await claim(store)
         await store.redrive([first.id])
     async with place.open(sole=True) as store:
@@ -1556,7 +1577,7 @@ async def test_many_at_once_get_on_together(store: Store) -> None:
         claims = [group.create_task(claim(store, 3)) for _ in range(20)]
     entries = [entry for task in claims for entry in task.result()]
     async with asyncio.TaskGroup() as group:
-        settled = [group.create_task(store.settle(entry, Finished())) for entry in entries]
+        settled = [group.create_task(settle(store, entry, Finished())) for entry in entries]
 
     assert (50, 50) == (len({entry.id for entry in entries}), sum(task.result() for task in settled))
 
@@ -1581,7 +1602,7 @@ async def test_one_process_settles_nothing_of_another(place: Place, clock: Clock
         clock.advance(60)
         mine = await claim_one(two)
 
-        assert (False, True) == (await one.settle(stale, Finished()), await two.settle(mine, Finished()))
+        assert (False, True) == (await settle(one, stale, Finished()), await settle(two, mine, Finished()))
 
 
 # tasks
@@ -1712,8 +1733,8 @@ async def test_words_of_a_class_of_their_own_are_words(store: Store) -> None:
     await record(store, arrival("a"), arrival("b"))
     first, second = await claim(store, 2)
 
-    assert await store.settle(first, Dead(Why.LATE))
-    assert await store.settle(second, Again(5.0, Why.LATE))
+    assert await settle(store, first, Dead(Why.LATE))
+    assert await settle(store, second, Again(5.0, Why.LATE))
     assert ["too late", "too late"] == [row["why"][-8:] for row in await store.list(Filter())]
 
 

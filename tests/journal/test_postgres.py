@@ -16,7 +16,7 @@ import structlog
 from click.testing import CliRunner
 
 from tests import postgresql
-from tests.journal.conftest import SCHEMAS, PostgresPlace, arrival, claim_one, names, record
+from tests.journal.conftest import SCHEMAS, PostgresPlace, arrival, claim_one, names, record, settle
 from tests.journal.test_cancel import Gate
 from tests.pooler import Pooler, pooler
 from tests.postgresql import Cluster
@@ -369,7 +369,7 @@ async def test_an_absent_database_is_waited_for(fragile: Cluster, schema: str, h
             fragile.stop(how)
             async with asyncio.TaskGroup() as group:
                 asked = group.create_task(record(store, arrival("b"), arrival("c")))
-                settled = group.create_task(store.settle(entry, Finished()))
+                settled = group.create_task(settle(store, entry, Finished()))
                 await until_lost(lines)
                 await asyncio.to_thread(fragile.start)
             counts = await store.counts()
@@ -454,7 +454,7 @@ async def pooled(cluster: Cluster, schema: str) -> AsyncGenerator[tuple[Pooler, 
 Verb = Callable[[Store, Entry], Coroutine[Any, Any, object]]
 VERBS: dict[str, tuple[Verb, object]] = {
     "record": (lambda store, _: store.record([arrival("b"), arrival("c")]), [Receipt(2, False), Receipt(3, False)]),
-    "settle": (lambda store, entry: store.settle(entry, Finished()), True),
+    "settle": (lambda store, entry: settle(store, entry, Finished()), True),
     "take": (lambda store, _: store.take("A", limit=1, hold=60), [Token(1, "A")]),
     "keep": (lambda store, entry: store.keep([entry], lease=60), []),
     "redrive": (lambda store, _: store.redrive([77]), 0),
@@ -492,7 +492,7 @@ async def test_a_claim_whose_commit_was_not_answered_is_held(cluster: Cluster, s
         pool.breaks.append("after")
         entry = await claim_one(store)
 
-        assert (1, True) == (entry.attempt, await store.settle(entry, Finished()))
+        assert (1, True) == (entry.attempt, await settle(store, entry, Finished()))
 
 
 async def test_nothing_lasts_longer_than_a_transaction(cluster: Cluster, schema: str) -> None:
@@ -503,7 +503,7 @@ async def test_nothing_lasts_longer_than_a_transaction(cluster: Cluster, schema:
         order: list[str] = []
         while entries := (await store.claim({"h": 1}, lease=60)).entries:
             order += names(entries)
-            await store.settle(entries[0], Finished())
+            await settle(store, entries[0], Finished())
         await store.sweep(keep=60)
 
     assert [f"{number}" for number in range(10)] == order
@@ -530,10 +530,9 @@ async def test_a_batch_waits_for_few_answers(cluster: Cluster, schema: str) -> N
         with counted("claim"):
             entries = (await store.claim({"h": 16}, lease=60)).entries
         with counted("settle"):
-            async with asyncio.TaskGroup() as group:
-                settled = [group.create_task(store.settle(entry, Finished())) for entry in entries]
+            settled = await store.settle([(entry, Finished()) for entry in entries])
 
-    assert 16 == sum(task.result() for task in settled)
+    assert 16 == sum(settled)
     assert {"record": 2, "sent": 1, "accepted": 1, "claim": 1, "settle": 1} == asked
 
 

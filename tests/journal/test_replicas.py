@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
-from tests.journal.conftest import PostgresPlace, arrival, claim_one
+from tests.journal.conftest import PostgresPlace, arrival, claim_one, settle
 from tests.postgresql import Cluster
 from vodworker.journal.port import Entry, Filter, Store
 from vodworker.journal.postgres import open_postgres
@@ -87,11 +87,11 @@ async def ends(store: Store, entry: Entry, watch: Watch, chance: random.Random, 
     how = chance.random()
     watch.over(entry, ended=how < 0.7)
     if how < 0.6:
-        assert await store.settle(entry, Finished())
+        assert await settle(store, entry, Finished())
     elif how < 0.7:
-        assert await store.settle(entry, Dead("no"))
+        assert await settle(store, entry, Dead("no"))
     elif how < 0.85:
-        assert await store.settle(entry, Again(0.0, "once more"))
+        assert await settle(store, entry, Again(0.0, "once more"))
     else:
         await store.release([entry])
     left[0] -= how < 0.7
@@ -146,7 +146,7 @@ async def test_operators_do_not_stop_a_key(replicas: list[Store], cluster: Clust
                 running[entry.key] += 1
                 beside.extend([entry.key] * (running[entry.key] > 1))
                 running[entry.key] -= 1
-                assert await store.settle(entry, Dead("no") if chance.random() < 0.2 else Finished())
+                assert await settle(store, entry, Dead("no") if chance.random() < 0.2 else Finished())
 
     async with asyncio.TaskGroup() as group:
         operators = [group.create_task(operates(store, chance, stop)) for store in replicas[:2]]

@@ -158,6 +158,48 @@ async def test_what_is_redriven_looks_for_a_call_that_nobody_was_told_of(world: 
         assert ("done", 1) == (done["state"], len(it.emulator.state.tasks))
 
 
+@in_virtual_time
+async def test_what_ends_together_is_settled_together(world: Worlds) -> None:
+    """Runs that end in the same moment share one settlement, in which each has an end of its own."""
+
+    @on(Event)
+    async def well(event: Event, ctx: Context) -> None:
+        pass
+
+    @on(Event)
+    async def badly(event: Event, ctx: Context) -> Outcome:
+        return Reject("no")
+
+    async with world() as it:
+        it.emulator.emit({"eventType": "SomethingNew"})
+        async with it.worker(well, badly), it.journal() as store:
+            await asyncio.sleep(1)
+            states = {row["handler"]: row["state"] for row in await store.list(Filter())}
+
+        assert (1, {"well": "done", "badly": "dead"}) == (it.notes.count("settle"), states)
+
+
+@in_virtual_time
+async def test_handler_that_ends_its_own_task_harms_nobody(world: Worlds) -> None:
+    """What a handler has left behind to cancel its task later cuts neither its settlement nor another's."""
+
+    @on(Event)
+    async def late(event: Event, ctx: Context) -> None:
+        task = asyncio.current_task()
+        assert task
+        asyncio.get_running_loop().call_soon(task.cancel)
+
+    @on(Event)
+    async def well(event: Event, ctx: Context) -> None:
+        pass
+
+    async with world() as it:
+        it.emulator.emit({"eventType": "SomethingNew"})
+        async with it.worker(late, well), it.journal() as store:
+            await asyncio.sleep(1)
+            assert ["done", "done"] == [row["state"] for row in await store.list(Filter())]
+
+
 # Leases
 
 

@@ -112,10 +112,11 @@ class Journal(Protocol):
         """Hold these entries for `lease` seconds from now; returns those that are no longer the caller's."""
         ...
 
-    async def settle(self, entry: Entry, ending: Ending) -> bool:
-        """Write how the entry ended; False, and nothing is written, when it is another's by now, or nobody's.
+    async def settle(self, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
+        """Write how these entries ended; for each False, and nothing of it is written, when it is not the caller's.
 
-        After the lease ran out it is still the caller's, until another claims it.
+        It may be another's by now, or nobody's. After its lease ran out it is still the caller's, until another claims
+        it.
         """
         ...
 

@@ -32,7 +32,7 @@ from vodworker.journal.port import (
     Token,
 )
 from vodworker.journal.server import Address, Server
-from vodworker.journal.session import Locked, Session, Shared, Work, columns
+from vodworker.journal.session import Locked, Session, Work, columns
 from vodworker.journal.tables import digest, lane_of, lock_of, locks_of, writable
 from vodworker.journal.thread import Thread
 from vodworker.outcome import Again, Dead, Ending, Finished
@@ -360,9 +360,11 @@ class PostgresStore:
 
         return await self._ask(work)
 
-    async def settle(self, entry: Entry, ending: Ending) -> bool:
+    async def settle(self, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
         """See `Journal`."""
-        return await self._ask(Shared(locks_of([entry.key]), _settle, (entry, ending)))
+        return await self._ask(
+            Locked(locks_of(entry.key for entry, _ in ended), lambda db, now: _settle(db, now, ended))
+        )
 
     async def release(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""
@@ -585,9 +587,9 @@ def _claim(db: Session, now: float, free: Mapping[str, int], lease: float) -> Cl
     return Claim(tuple(entry for *_, entry in taken), max(SOON, min(ends) - now) if ends else None)
 
 
-def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]) -> list[bool]:
+def _settle(db: Session, now: float, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
     rows: dict[tuple[int, int], tuple[int, int, str, float, str, str, int]] = {}
-    for entry, ending in settlements:
+    for entry, ending in ended:
         outage = 0
         match ending:
             case Finished():
@@ -602,7 +604,7 @@ def _settle(db: Session, now: float, settlements: Sequence[tuple[Entry, Ending]]
     answers: list[bool] = []
     over: set[int | None] = set()  # lanes in which others wait
     again: set[int | None] = set()
-    for entry, ending in settlements:
+    for entry, ending in ended:
         mine = (entry.id, entry.fence)
         answers.append(mine in settled)
         if mine in settled:

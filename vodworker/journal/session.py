@@ -15,7 +15,6 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
-A = TypeVar("A")
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 WELL = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
@@ -150,42 +149,13 @@ class Locked(Generic[T]):
         return self.work(db, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared(Generic[A, T]):
-    """A work that is done together with the others of its kind: once for all that are in the transaction.
-
-    works: is given the subjects of all of them, and returns the answer for each.
-    """
-
-    locks: frozenset[int]
-    works: Callable[[Session, float, Sequence[A]], Sequence[T]]
-    subject: A
-
-    def __call__(self, db: Session, now: float) -> T:
-        """Do it alone."""
-        return self.works(db, now, [self.subject])[0]
-
-
 def locks(works: Iterable[Work[Any]]) -> list[int]:
     """All rows that these works want held, in the one order in which everybody takes them."""
-    return sorted({lock for work in works if isinstance(work, Locked | Shared) for lock in work.locks})
+    return sorted({lock for work in works if isinstance(work, Locked) for lock in work.locks})
 
 
 def answers(db: Session, now: float, works: Sequence[Work[Any]]) -> list[Any]:
-    """Do the works in their order, but those that are shared after the others, kind by kind, and the last after all."""
-    given: dict[int, Any] = {}
-    kinds: dict[Any, list[int]] = {}
-    last: list[int] = []
-    for place, work in enumerate(works):
-        if isinstance(work, Shared):
-            kinds.setdefault(work.works, []).append(place)
-        elif isinstance(work, Locked) and work.last:
-            last.append(place)
-        else:
-            given[place] = work(db, now)
-    for together, places in kinds.items():
-        subjects = [work.subject for place in places if isinstance(work := works[place], Shared)]
-        given |= zip(places, together(db, now, subjects), strict=True)
-    for place in last:
-        given[place] = works[place](db, now)
+    """Do the works in their order, but the last after all."""
+    order = sorted(range(len(works)), key=lambda place: isinstance(work := works[place], Locked) and work.last)
+    given = {place: works[place](db, now) for place in order}
     return [given[place] for place in range(len(works))]

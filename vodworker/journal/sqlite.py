@@ -246,9 +246,9 @@ class SqliteStore:
 
         return await self._ask(work)
 
-    async def settle(self, entry: Entry, ending: Ending) -> bool:
+    async def settle(self, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
         """See `Journal`."""
-        return await self._ask(lambda db, now: _settle(db, now, entry, ending))
+        return await self._ask(lambda db, now: [_settle(db, now, entry, ending) for entry, ending in ended])
 
     async def release(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""

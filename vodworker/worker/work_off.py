@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.client import Vod
@@ -58,8 +58,17 @@ class Run:
             self.task.cancel()
 
 
+class Ended(NamedTuple):
+    """A run whose handler has ended: what it returned or raised, what follows, and what the log is to tell of it."""
+
+    run: Run
+    outcome: object
+    end: Ending
+    facts: dict[str, Any]
+
+
 class WorkOff:
-    """The handlers that run now, and the coroutine that starts them."""
+    """The handlers that run now, the coroutine that starts them, and the one that writes down how they ended."""
 
     def __init__(
         self,
@@ -80,6 +89,9 @@ class WorkOff:
         self._random = random
         self._alarm = alarm
         self._runs: dict[int, Run] = {}  # by entry; one that lost its entry is not in here any more
+        self._ended: list[Ended] = []
+        self._more = asyncio.Event()
+        self._all_ended = False  # no run will end any more
         self._stopping = False
         self._unfinished: list[Entry] = []
 
@@ -94,21 +106,25 @@ class WorkOff:
 
         A run that only waits for a token is given back at once.
         """
-        async with asyncio.TaskGroup() as runs:
-            claiming = runs.create_task(alarmed(self._alarm, self._claim, runs), name="claim")
-            keeping = runs.create_task(alarmed(self._alarm, self._keep), name="keep")
-            await stop.wait()
-            claiming.cancel()
-            await asyncio.wait([claiming])
-            self._stopping = True
-            for run in self._runs.values():
-                if run.deadline:
-                    run.deadline.hurry()
-            if self._runs:
-                await asyncio.wait([run.task for run in self._runs.values()], timeout=grace)
-            keeping.cancel()
-            for run in self._runs.values():
-                run.cut()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(alarmed(self._alarm, self._settle), name="settle")
+            async with asyncio.TaskGroup() as runs:
+                claiming = runs.create_task(alarmed(self._alarm, self._claim, runs), name="claim")
+                keeping = runs.create_task(alarmed(self._alarm, self._keep), name="keep")
+                await stop.wait()
+                claiming.cancel()
+                await asyncio.wait([claiming])
+                self._stopping = True
+                for run in self._runs.values():
+                    if run.deadline:
+                        run.deadline.hurry()
+                if self._runs:
+                    await asyncio.wait([run.task for run in self._runs.values()], timeout=grace)
+                keeping.cancel()
+                for run in self._runs.values():
+                    run.cut()
+            self._all_ended = True
+            self._more.set()
         await self._store.release(self._unfinished)
 
     async def _claim(self, runs: asyncio.TaskGroup) -> None:
@@ -142,31 +158,43 @@ class WorkOff:
                         run.cut()
 
     async def _run(self, entry: Entry) -> None:
-        """One run of one handler on one event, from the claim to the settlement."""
+        """One run of one handler on one event, from the claim to its end, which is then to be settled."""
         run = self._runs[entry.id]
         event = decode(entry.body)
         clock = asyncio.get_running_loop().time
         started = clock()
-        identifiers = {"event_id": entry.event_id, "event_type": event.type, "key": entry.key}
-        with bound(**identifiers, handler=entry.handler, attempt=entry.attempt):
+        facts: dict[str, Any] = {
+            "event_id": entry.event_id,
+            "event_type": event.type,
+            "key": entry.key,
+            "handler": entry.handler,
+            "attempt": entry.attempt,
+        }
+        with bound(**facts):
             log.debug("handler.started", age=round(entry.age, 3))
             try:
                 outcome = await self._outcome(run, event)
                 run.ended = True
+                facts["took"] = round(clock() - started, 3)
+                self._ended.append(Ended(run, outcome, self._end(run, outcome), facts))
+                self._more.set()
                 self._backlog.news.set()  # its place is free: the next claim may share its commit
-                await self._settle(run, outcome, clock() - started)
             finally:
-                held = self._runs.get(entry.id) is run
-                if held:
-                    del self._runs[entry.id]
-                self._backlog.news.set()
                 if not run.ended:
+                    self._backlog.news.set()
                     took = round(clock() - started, 3)
-                    if held:
+                    if self._forget(run):
                         self._unfinished.append(run.entry)
                         log.info("handler.released", took=took)
                     else:
                         log.warning("handler.lost", took=took)
+
+    def _forget(self, run: Run) -> bool:
+        """It is over; False when its entry had been lost before."""
+        held = self._runs.get(run.entry.id) is run
+        if held:
+            del self._runs[run.entry.id]
+        return held
 
     async def _outcome(self, run: Run, event: Event) -> object:
         """How the handler ends; one that takes its process along each time is not run for ever."""
@@ -200,33 +228,49 @@ class WorkOff:
             origin=origin,
         )
 
-    async def _settle(self, run: Run, outcome: object, took: float) -> None:
+    def _end(self, run: Run, outcome: object) -> Ending:
         entry = run.entry
         failures = entry.attempt - entry.lost - entry.outages  # what says nothing of the handler spends no attempt
         end = ending(
             outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
         )
-        if isinstance(end, Dead):
-            end = replace(end, doubt=run.doubted)
-        if await self._store.settle(entry, end):
-            tell(end, outcome, round(took, 3))
-            self._backlog.changed(0 if isinstance(end, Again) else -1)
-        elif run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
-            await self._settle(run, outcome, took)
-        else:
-            log.warning("handler.lost", took=round(took, 3))
+        return replace(end, doubt=run.doubted) if isinstance(end, Dead) else end
+
+    async def _settle(self) -> None:
+        """Settle what has ended, all at once that ended while the last was written, until nothing more will end."""
+        while True:
+            while not self._ended:
+                if self._all_ended:
+                    return
+                self._more.clear()
+                await self._more.wait()
+            ended, self._ended = self._ended, []
+            entries = [it.run.entry for it in ended]
+            settled = await self._store.settle([(entry, it.end) for entry, it in zip(entries, ended, strict=True)])
+            over = 0
+            for it, entry, ours in zip(ended, entries, settled, strict=True):
+                if not ours and it.run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
+                    self._ended.append(it)
+                    continue
+                self._forget(it.run)
+                if ours:
+                    tell(it)
+                    over += not isinstance(it.end, Again)
+                else:
+                    log.warning("handler.lost", **it.facts)
+            self._backlog.changed(-over)
 
 
-def tell(end: Ending, outcome: object, took: float) -> None:
+def tell(it: Ended) -> None:
     """Log how a run ended. A plug-in's own exception comes with its traceback; an error of ours says all in words."""
-    foreign = isinstance(outcome, BaseException) and not isinstance(outcome, VodworkerError)
-    trace = {"exc_info": outcome} if foreign else {}
-    match end:
+    foreign = isinstance(it.outcome, BaseException) and not isinstance(it.outcome, VodworkerError)
+    trace = {"exc_info": it.outcome} if foreign else {}
+    match it.end:
         case Finished():
-            log.info("handler.done", took=took)
+            log.info("handler.done", **it.facts)
         case Again(after, why):
-            log.warning("handler.retry", took=took, after=round(after, 1), why=why, **trace)
-        case Dead(why) if isinstance(outcome, Reject):
-            log.warning("handler.rejected", took=took, why=why)
+            log.warning("handler.retry", **it.facts, after=round(after, 1), why=why, **trace)
+        case Dead(why) if isinstance(it.outcome, Reject):
+            log.warning("handler.rejected", **it.facts, why=why)
         case Dead(why):
-            log.error("handler.dead", took=took, why=why, **trace)
+            log.error("handler.dead", **it.facts, why=why, **trace)
