@@ -21,12 +21,13 @@ IDLE = 9.0  # seconds that a poll is held, just below its timeout: in hours of w
 class Noting(World):
     """A world that notes the calls of the service and the verbs of the worker's journal, each when it was done.
 
-    slow: seconds that verbs of the journal take.
+    slow: seconds that verbs of the journal take. asked: the verbs, each when it is asked for, and "…" when it is done.
     """
 
     def __init__(self, emulator: Emulator, path: Path) -> None:
         super().__init__(emulator, path)
         self.notes: list[str] = []
+        self.asked: list[str] = []
         self.slow: dict[str, float] = {}
         self.watch = self._note
         self.through = lambda store: cast("Store", Noted(store, self))
@@ -48,7 +49,9 @@ class Noted:
 
         async def noted(*args: Any, **kwargs: Any) -> Any:
             await asyncio.sleep(self._world.slow.get(name, 0.0))
+            self._world.asked.append(name)
             answer = await verb(*args, **kwargs)
+            self._world.asked.append(f"{name} …")
             self._world.notes.append(f"mark {args[1]}" if name == "mark" else name)
             return answer
 

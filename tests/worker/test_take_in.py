@@ -58,6 +58,18 @@ async def test_an_event_is_written_before_it_is_confirmed(world: Worlds) -> None
 
 
 @in_virtual_time
+async def test_an_event_is_claimed_in_the_commit_that_records_it(world: Worlds) -> None:
+    """Its claim is asked for while it is recorded: its handler waits for the disk once, and not twice."""
+    async with world() as it, it.worker(Ear().handler):
+        await asyncio.sleep(1)
+        it.asked.clear()
+        it.emulator.emit(event("a"))
+        await asyncio.sleep(1)
+
+        assert ["record", "claim", "record …", "claim …"] == it.asked[:4]
+
+
+@in_virtual_time
 async def test_what_was_pulled_is_confirmed_before_the_end(world: Worlds) -> None:
     """A stop that comes while an event is on its way from the queue to the journal confirms it all the same."""
     async with world() as it:

@@ -1,4 +1,8 @@
-"""How much work is open, and a bell that rings when there may be news."""
+"""How much work is open, and a bell that is rung when there may be news.
+
+It is rung right before the journal is asked for what makes the news: a claim that it starts is asked after that, sees
+it, and shares its commit.
+"""
 
 import asyncio
 
@@ -28,7 +32,6 @@ class Backlog:
         elif not self._room.is_set():
             self._room.set()
             log.info("worker.resumed", open=count)
-        self.news.set()
 
     def changed(self, by: int) -> None:
         """So many entries were recorded, or settled for good when `by` is negative; 0: an entry will be due again."""

@@ -56,6 +56,7 @@ class Follow:
         content = event_of(out, info)
         kind, key = peek(content)
         arrival = Arrival(dumps(content), kind, key, self._router.hears(kind), ends(content), found=True)
+        self._backlog.news.set()
         (receipt,) = await self._store.record([arrival])
         if not receipt.copy:
             log.warning("task.found", **facts, found_as=receipt.event_id)

@@ -113,6 +113,7 @@ class TakeIn:
 
     async def _record(self, deliveries: Sequence[Delivery]) -> None:
         arrivals = [Arrival(d.body, d.type, d.key, self._router.hears(d.type), d.ends) for d in deliveries]
+        self._backlog.news.set()
         receipts = await self._journal.record(arrivals)
         opened = 0
         for delivery, arrival, receipt in zip(deliveries, arrivals, receipts, strict=True):
