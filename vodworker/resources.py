@@ -51,7 +51,7 @@ class Kept:
     async def keep(self, options: object, over: asyncio.Event, limit: float) -> None:
         """Open them, keep them until it is over, and close them."""
         opens = self.route.marked.resources
-        with plugin_door(our_end()) as failure:
+        with plugin_door(our_end) as failure:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(limit):
                     self.value = await stack.enter_async_context(opens(options)) if opens else None

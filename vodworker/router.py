@@ -62,7 +62,7 @@ class Route:
         if not isinstance(event, self.marked.hears):
             return Reject(f"{self.name} does not hear {event.type} any more")
         outcome: object = None
-        with plugin_door(our_end()) as failure:
+        with plugin_door(our_end) as failure:
             async with ctx.deadline:
                 run: Run = self.handler if is_coroutine_function(self.handler) else self._in_thread
                 for middleware in reversed(self.around):
@@ -228,13 +228,12 @@ def wrong(routes: Sequence[Route]) -> list[str]:
     return [problem for route in routes for problem in route.problems] + doubles
 
 
-def our_end() -> Callable[[BaseException], bool]:
+def our_end(error: BaseException) -> bool:
     """Whether an error is the end of this task by us, and not a plug-in's own doing."""
-    return functools.partial(_cancelled, asyncio.current_task())
-
-
-def _cancelled(task: asyncio.Task[Any] | None, error: BaseException) -> bool:
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 DOORS = frozenset(

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from itertools import count
 from math import inf
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar, cast
 
 import structlog
 
@@ -37,17 +37,20 @@ class Deadline:
     It begins where it is entered.
     """
 
-    _loop: asyncio.AbstractEventLoop  # that in which it is entered
+    _loop: asyncio.AbstractEventLoop  # these four are of where it is entered
+    _task: asyncio.Task[Any]
+    _cancelling: int
+    _timer: asyncio.TimerHandle
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
+        self._left = limit
+        self._when: float | None = None  # it stands
+        self._expired = False
         self._ended = False
-        self._timeout = asyncio.Timeout(None)
-        self._task: asyncio.Task[Any] | None = None
         self._waiting = 0
         self._since = 0.0
         self._calling = 0
-        self._left = limit
         self._hurried = False
         self._cut: asyncio.TimerHandle | None = None
 
@@ -57,36 +60,39 @@ class Deadline:
     @property
     def over(self) -> bool:
         """Whether the run has ended, or its time: what is left of it, a thread or a `finally`, may call no more."""
-        return self._ended or self._timeout.expired()
+        return self._ended or self._expired
 
     @property
     def left(self) -> float:
         """Seconds until the limit; not below 0. May be asked in a thread."""
-        when = self._timeout.when()
+        when = self._when
         return self._left if when is None else max(0.0, when - self._loop.time())
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.Timeout(self._loop.time() + self.limit)
-        await self._timeout.__aenter__()
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine runs in one
+        self._cancelling = self._task.cancelling()
+        self._go()
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._ended = True
+        self._timer.cancel()
         self._consider()
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError as expired:
-            raise TimeoutError(self._too_late) from expired.__cause__
-        if isinstance(error, CallError) and self._timeout.expired():  # its `finally` may have called what is over
-            raise TimeoutError(self._too_late) from error
+        if self._expired:
+            ours = self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
+            if ours or isinstance(error, CallError):  # its `finally` may have called what is over
+                raise TimeoutError(f"not finished within its time limit of {self.limit:g} s") from error
 
-    @property
-    def _too_late(self) -> str:
-        return f"not finished within its time limit of {self.limit:g} s"
+    def _go(self) -> None:
+        self._when = self._loop.time() + self._left
+        self._timer = self._loop.call_at(self._when, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
 
     def pause(self) -> None:
         """The run waits for a token from here on."""
@@ -94,7 +100,8 @@ class Deadline:
             self._left = self.left
             self._since = self._loop.time()
             if not self.over:
-                self._timeout.reschedule(None)
+                self._when = None
+                self._timer.cancel()
         self._waiting += 1
         self._consider()
 
@@ -102,7 +109,7 @@ class Deadline:
         """One wait is over; the clock goes on when it was the last."""
         self._waiting -= 1
         if not (self._waiting or self.over):
-            self._timeout.reschedule(self._loop.time() + self._left)
+            self._go()
         self._consider()
 
     def calls(self, by: int) -> None:
@@ -118,7 +125,7 @@ class Deadline:
     def _consider(self) -> None:
         """Have the run cut, if it is to be; a call under way is not given up because another one waits."""
         idle = self._hurried and self._waiting and not self._calling and not self.over
-        if idle and self._task and not self._cut:
+        if idle and not self._cut:
             self._cut = self._loop.call_at(self._since + MOMENT, self._task.cancel)
         elif not idle and self._cut:
             self._cut.cancel()
