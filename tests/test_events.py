@@ -792,7 +792,7 @@ def test_any_json_is_an_event(content: Any) -> None:
     """Arbitrary JSON is kept, raises nothing, and peek sees in it what decode does."""
     event = check(dumps(content))
 
-    assert (event.type, event.key) == peek(loads(dumps(content)))
+    assert (event.type, event.key) == peek(loads(dumps(content)))[:2]
 
 
 def spots(value: Any) -> list[tuple[Any, Any]]:
@@ -818,7 +818,7 @@ def test_mutated_events_keep_their_type(original: tuple[str, dict[str, Any]], ch
     event = check(dumps(envelope(kind, data)))
 
     assert (kind, dumps(data)) == (event.type, dumps(event.data))
-    assert (event.type, event.key) == peek(envelope(kind, data))
+    assert (event.type, event.key) == peek(envelope(kind, data))[:2]
 
 
 def test_a_slip_in_a_name_fails_where_it_is_made() -> None:

@@ -10,7 +10,7 @@ from vodworker import Context, Done, Reject, Retry, on
 from vodworker.api import GetTaskInfo, ModifyVodInfo, ProcessFile, RedoTask, Reply, TaskInfo, Transcode
 from vodworker.emulator.faults import Code, Plan
 from vodworker.errors import BadReply, CallError, Denied, InDoubt, InvalidCall, Refused, Unreachable, refusal
-from vodworker.events import EVENTS, Event, FileDeleted, NewFileUpload, TaskComplete, TaskEvent, Unknown, decode, ends
+from vodworker.events import EVENTS, Event, FileDeleted, NewFileUpload, TaskComplete, TaskEvent, Unknown, decode, peek
 from vodworker.handler import Caller
 from vodworker.outcome import Outcome
 from vodworker.testing import FAULTS, Recorder, Stage, context, run, sample, samples
@@ -225,7 +225,7 @@ def test_sample_is_as_received(event: Event) -> None:
         assert event.vod_task_id
     if isinstance(event, TaskComplete):
         assert not event.failed
-        assert event.vod_task_id == ends({"eventType": event.type, "data": event.data})
+        assert event.vod_task_id == peek({"eventType": event.type, "data": event.data}).ends
 
 
 def test_there_is_a_sample_of_each() -> None:

@@ -5,7 +5,7 @@ of the manual differ in what they send.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     BeforeValidator,
@@ -19,8 +19,6 @@ from pydantic import (
 
 from vodworker.wire import Part
 
-DetailT = TypeVar("DetailT")
-
 
 class Detail(Part):
     """A piece that is read leniently: what cannot be read is left at its default, and the rest of the piece is kept."""
@@ -28,21 +26,18 @@ class Detail(Part):
     @model_validator(mode="wrap")
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        return _leniently(handler, data)
+        while True:
+            try:
+                return handler(data)
+            except ValidationError as error:
+                if not isinstance(data, dict) or len(kept := _without(data, error)) == len(data):
+                    raise
+            data = kept
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Only what was said: most fields are absent most of the time."""
         silent = type(self).model_fields.keys() - self.model_fields_set
         return ((name, value) for name, value in super().__repr_args__() if name not in silent)
-
-
-def _leniently(handler: ModelWrapValidatorHandler[DetailT], data: Any) -> DetailT:
-    try:
-        return handler(data)
-    except ValidationError as error:
-        if not isinstance(data, dict) or len(kept := _without(data, error)) == len(data):
-            raise
-    return _leniently(handler, kept)
 
 
 def _without(data: dict[str, Any], wrong: ValidationError) -> dict[str, Any]:

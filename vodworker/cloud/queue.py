@@ -11,7 +11,7 @@ from asyncio_throttle.throttler import Throttler
 from vodworker.cloud.client import Vod
 from vodworker.cloud.limiter import PATIENCE, WINDOW, Limiter
 from vodworker.errors import Refused
-from vodworker.events import ends, peek
+from vodworker.events import peek
 from vodworker.wire import dumps, loads
 
 HANDLE_LIFE = 30.0  # the service accepts no confirmation of a handle that is older
@@ -136,8 +136,8 @@ def delivery(item: object, expires: float) -> Delivery:
     if isinstance(content, str):  # an event that was encoded twice
         with suppress(ValueError):
             content = loads(content.encode("utf-8", "surrogatepass"))
-    kind, key = peek(content)
-    return Delivery(readable(handle), expires, kind, key, dumps(content), ends(content))
+    glance = peek(content)
+    return Delivery(readable(handle), expires, glance.type, glance.key, dumps(content), glance.ends)
 
 
 def readable(handle: object) -> str:

@@ -5,10 +5,9 @@ sent what cannot be read; unknown fields are in `model_extra`, everything is in 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import BaseModel, Field
 
@@ -32,8 +31,7 @@ from vodworker.wire import camel, dumps, loads
 VERSION = "4.0"  # of the envelope, in every event of the manual; some pages print the number 4
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What every event came in. `type` and `version` are "" and `data` is empty when they could not be read."""
 
     type: str
@@ -110,6 +108,11 @@ class Event(Detail):
         """The key of an event of this class with these data."""
         return _name(data.get("fileId")) or _name(data.get("vodTaskId"))
 
+    @classmethod
+    def ends(cls, _data: dict[str, Any]) -> str:
+        """The id of the task that ended, when an event of this class with these data tells the end of one."""
+        return ""
+
     def __eq__(self, other: object) -> bool:
         return self.raw == other.raw if isinstance(other, Event) else NotImplemented
 
@@ -122,11 +125,6 @@ class TaskEvent(Event):
 
     vod_task_id: str | None = None
     """The task; what the action that started it replied."""
-
-    @classmethod
-    def ends(cls, _data: dict[str, Any]) -> str:
-        """The id of the task that ended, when an event of this class with these data tells the end of one."""
-        return ""
 
 
 class TaskComplete(TaskEvent):
@@ -401,9 +399,9 @@ def decode(body: bytes) -> Event:
     except ValueError:
         content = None
     name, data = _opened(content)
-    version = cast("dict[str, Any]", content).get("version") if isinstance(content, dict) else None
-    fields = _sendable(data) if b"\\ud" in body.lower() else data
-    return EVENTS.get(name, Unknown).model_validate(fields, context=Envelope(name, _name(version), data, body))
+    version = _name(content.get("version")) if isinstance(content, dict) else ""
+    fields = data if body.find(b"\\u") < 0 else _sendable(data)
+    return EVENTS.get(name, Unknown).model_validate(fields, context=Envelope(name, version, data, body))
 
 
 def _sendable(value: Any) -> Any:
@@ -419,24 +417,26 @@ def _sendable(value: Any) -> Any:
             return value
 
 
-def peek(content: object) -> tuple[str, str]:
-    """Type and key of an event that is parsed already, as `decode` would give them. Total, and cheap."""
+class Glance(NamedTuple):
+    """Type and key of an event, and the task whose end it tells: "" when it tells none."""
+
+    type: str
+    key: str
+    ends: str
+
+
+def peek(content: object) -> Glance:
+    """What `decode` would find in an event that is parsed already. Total, and cheap."""
     name, data = _opened(content)
-    return name, EVENTS.get(name, Unknown).key_of(data)
+    kind = EVENTS.get(name, Unknown)
+    return Glance(name, kind.key_of(data), kind.ends(data))
 
 
-def ends(content: object) -> str:
-    """The task whose end this parsed event tells; "" when it tells none. Total, and cheap."""
-    name, data = _opened(content)
-    kind = EVENTS.get(name)
-    return kind.ends(data) if kind and issubclass(kind, TaskEvent) else ""
-
-
-def _opened(content: object) -> tuple[str, dict[str, Any]]:
+def _opened(content: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(content, dict):
         return "", {}
     data = content.get("data")
-    return _name(content.get("eventType")), cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    return _name(content.get("eventType")), data if isinstance(data, dict) else {}
 
 
 NAME_LENGTH = 200  # characters: several times the longest id that was seen, and short enough to be indexed anywhere
@@ -444,7 +444,6 @@ NAME_LENGTH = 200  # characters: several times the longest id that was seen, and
 
 def _name(value: object) -> str:
     """A type or an id as text that any store and any log takes: no surrogate, no control character, not endless."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    text = str(value)
-    return (text if text.isprintable() else text.encode("unicode_escape").decode("ascii"))[:NAME_LENGTH]
+    if not isinstance(value, str):
+        value = "" if isinstance(value, bool) or not isinstance(value, int | float) else str(value)
+    return (value if value.isprintable() else value.encode("unicode_escape").decode("ascii"))[:NAME_LENGTH]

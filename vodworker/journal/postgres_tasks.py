@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vodworker.events import ends
+from vodworker.events import peek
 from vodworker.journal.port import TASK_LIFE, Entry, Origin, Out
 from vodworker.journal.session import Session
 from vodworker.wire import loads
@@ -49,7 +49,7 @@ def follow(db: Session, now: float, task: str, entry: Entry, ends_in: str) -> No
     db.do(FOLLOW, entry.event_id, entry.handler, ends_in, now, entry.id, task)
     before = next((event for (event,) in db.rows(LAST_BEFORE, entry.id, task)), 0)
     for event, body in db.rows(FIND_TOLD, before, ends_in, task.encode()):
-        if ends(loads(body)) == task:
+        if peek(loads(body)).ends == task:
             ended(db, {task: (event, False)})
 
 

@@ -3,7 +3,7 @@
 from sqlite3 import Connection
 from typing import Any
 
-from vodworker.events import ends
+from vodworker.events import peek
 from vodworker.journal.port import TASK_LIFE, Entry, Origin, Out
 from vodworker.wire import loads
 
@@ -40,7 +40,7 @@ def follow(db: Connection, now: float, task: str, entry: Entry, ends_in: str) ->
     db.execute(FOLLOW, (entry.event_id, entry.handler, ends_in, now, entry.id, task))
     since = {"type": ends_in, "task": task.encode(), "entry": entry.id}
     for event, body in db.execute(FIND_TOLD, since).fetchall():
-        if ends(loads(body)) == task:
+        if peek(loads(body)).ends == task:
             ended(db, task, event, found=False)
 
 

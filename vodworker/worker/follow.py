@@ -7,7 +7,7 @@ from vodworker.api import GetTaskInfo
 from vodworker.api.tasks import TASK_GONE, TaskInfo
 from vodworker.cloud.client import Vod
 from vodworker.errors import CallError, Refused
-from vodworker.events import ends, peek
+from vodworker.events import peek
 from vodworker.journal.port import Arrival, Out, Store
 from vodworker.log import bound, log
 from vodworker.media import FINISH, is_state
@@ -54,8 +54,8 @@ class Follow:
             log.info("task.running", **facts, status=info.status)
             return
         content = event_of(out, info)
-        kind, key = peek(content)
-        arrival = Arrival(dumps(content), kind, key, self._router.hears(kind), ends(content), found=True)
+        kind, key, ends = peek(content)
+        arrival = Arrival(dumps(content), kind, key, self._router.hears(kind), ends, found=True)
         self._backlog.news.set()
         (receipt,) = await self._store.record([arrival])
         if not receipt.copy:
