@@ -21,7 +21,8 @@ IDLE = 9.0  # seconds that a poll is held, just below its timeout: in hours of w
 class Noting(World):
     """A world that notes the calls of the service and the verbs of the worker's journal, each when it was done.
 
-    slow: seconds that verbs of the journal take. asked: the verbs, each when it is asked for, and "…" when it is done.
+    slow: seconds that verbs of the journal take. late: seconds after which an answer comes, when all is done. asked:
+    the verbs, each when it is asked for, and "…" when it is answered.
     """
 
     def __init__(self, emulator: Emulator, path: Path) -> None:
@@ -29,6 +30,7 @@ class Noting(World):
         self.notes: list[str] = []
         self.asked: list[str] = []
         self.slow: dict[str, float] = {}
+        self.late: dict[str, float] = {}
         self.watch = self._note
         self.through = lambda store: cast("Store", Noted(store, self))
 
@@ -51,6 +53,7 @@ class Noted:
             await asyncio.sleep(self._world.slow.get(name, 0.0))
             self._world.asked.append(name)
             answer = await verb(*args, **kwargs)
+            await asyncio.sleep(self._world.late.get(name, 0.0))
             self._world.asked.append(f"{name} …")
             self._world.notes.append(f"mark {args[1]}" if name == "mark" else name)
             return answer

@@ -180,6 +180,29 @@ async def test_what_ends_together_is_settled_together(world: Worlds) -> None:
 
 
 @in_virtual_time
+async def test_next_of_a_key_runs_when_the_one_before_it_is_settled(world: Worlds) -> None:
+    """Whatever is settled first: what waits behind a run is claimed with the settlement of that run."""
+    started: list[tuple[str, float]] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        started.append((event.key, now() - began))
+        await asyncio.sleep(1.5 if event.key == "of three" else 1)
+
+    async with world() as it:
+        async with it.journal() as store:
+            for number, key in enumerate(("another", "of three", "of three", "of three")):
+                body = b'{"eventType":"Any","data":{"fileId":"%b","n":%d}}' % (key.encode(), number)
+                await store.record([Arrival(body, "Any", key, ("hear",))])
+        it.late["settle"] = 1.0
+        began = now()
+        async with it.worker(hear):
+            await asyncio.sleep(10)
+
+    assert [("another", 0), ("of three", 0), ("of three", 2), ("of three", 3.5)] == started
+
+
+@in_virtual_time
 async def test_handler_that_ends_its_own_task_harms_nobody(world: Worlds) -> None:
     """What a handler has left behind to cancel its task later cuts neither its settlement nor another's."""
 

@@ -246,6 +246,7 @@ class WorkOff:
                 await self._more.wait()
             ended, self._ended = self._ended, []
             entries = [it.run.entry for it in ended]
+            self._backlog.news.set()  # for what waits behind them
             settled = await self._store.settle([(entry, it.end) for entry, it in zip(entries, ended, strict=True)])
             over = 0
             for it, entry, ours in zip(ended, entries, settled, strict=True):
