@@ -1,7 +1,8 @@
 """What an action is: a class whose fields are the parameters, its type argument the reply, its keywords the facts."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -27,6 +28,10 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 class Page(Reply, Generic[ItemT_co]):
     """A reply that holds one piece of a long list of `ItemT_co`; the action's `pages` says where in it."""
+
+    if not TYPE_CHECKING:
+        # No field has this type, and pydantic would make a class for each argument, in annotations too.
+        __class_getitem__ = classmethod(GenericAlias)
 
 
 ReplyT_co = TypeVar("ReplyT_co", bound=Reply, covariant=True)
@@ -95,6 +100,9 @@ class Action(Group, Generic[ReplyT_co]):
     aka: ClassVar[tuple[str, ...]]
     reply: ClassVar[type[Reply]]
 
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)  # as in `Page`
+
     def __init_subclass__(
         cls,
         *,
@@ -117,16 +125,9 @@ class Action(Group, Generic[ReplyT_co]):
         cls.pages = pages
         cls.deprecated = deprecated
         cls.aka = tuple(aka)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Read the reply's type from `Action[…]`, so that it is written once."""
-        super().__pydantic_init_subclass__(**kwargs)
-        for base in cls.__mro__:
-            arguments = getattr(base, "__pydantic_generic_metadata__", {}).get("args")
-            if arguments and isinstance(arguments[0], type):
-                cls.reply = arguments[0]
-                return
+        for base in vars(cls).get("__orig_bases__", ()):  # so that the reply's type is written once
+            if get_origin(base) is Action:
+                (cls.reply,) = get_args(base)
 
 
 def table(names: Mapping[str, object]) -> dict[str, type[Action[Reply]]]:
