@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -142,9 +141,10 @@ class WorkOff:
                     self._runs[entry.id] = Run(
                         entry, runs.create_task(alarmed(self._alarm, self._run, entry), name=name)
                     )
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)):
-                    await self._backlog.news.wait()
+            later = LOOK_AGAIN if claim.wait is None else min(claim.wait, LOOK_AGAIN)
+            ringing = asyncio.get_running_loop().call_later(later, self._backlog.news.set)
+            await self._backlog.news.wait()
+            ringing.cancel()
 
     async def _keep(self) -> None:
         """Hold on to the leases of what runs: three times in each, so that a single slow write loses none."""
