@@ -31,6 +31,7 @@ STATEMENTS = {
 }
 SCANS = {  # statements that go through many rows, and which
     "ROWS": "an operator's list, filtered by whatever is asked, is read from its newest row on",
+    "ANY_BLOCKED": "reads the first entry that is blocked, if there is one",
     "FIND_PAUSED": "reads the few handlers that are paused",
     "LIST_PAUSED": "reads the few handlers that are paused",
     "SHOW_CALLS": "sorts the few calls of one event",
@@ -115,7 +116,7 @@ def fill(db: sqlite3.Connection, *, one_key: int, open_entries: int, finished: i
         receipts = sqlite._record(db, 0.0, arrivals(number, kind))
         db.executemany(sqlite.MARK_ACCEPTED, [(receipt.event_id,) for receipt in receipts])
         for entry in sqlite._claim(db, 0.0, [("h", number)], 60.0).entries:
-            sqlite._settle(db, 0.0, entry, end)
+            sqlite._settle(db, 0.0, [(entry, end)])
     sqlite._record(db, 1.0, arrivals(open_entries, "open"))
     sqlite._record(db, 2.0, arrivals(one_key, "one"))
 
@@ -138,15 +139,14 @@ def cost(db: sqlite3.Connection) -> dict[str, int]:
     assert len(entries) == 5
     ends: tuple[Ending, ...] = (Finished(), Dead("no"), Again(5.0, ""), Finished())
     with steps.counted():
-        for entry, end in zip(entries, ends, strict=False):
-            assert sqlite._settle(db, 11.0, entry, end)
+        assert all(sqlite._settle(db, 11.0, [*zip(entries, ends, strict=False)]))
     cost["settle"] = steps.count
     with steps.counted():
         sqlite._releasing(entries[4:])(db, 12.0)
     cost["release"] = steps.count
     (busy,) = [entry for entry in sqlite._claim(db, 12.0, [("h", 100_000)], 60.0).entries if entry.key == "busy"]
     with steps.counted():
-        assert sqlite._settle(db, 13.0, busy, Finished())
+        assert [True] == sqlite._settle(db, 13.0, [(busy, Finished())])
     cost["settle one of many of a key"] = steps.count
     return cost
 

@@ -36,7 +36,7 @@ from vodworker.journal.port import (
 )
 from vodworker.journal.schema import writable
 from vodworker.journal.thread import Thread
-from vodworker.outcome import Again, Dead, Ending
+from vodworker.outcome import Again, Dead, Ending, Finished
 
 SCHEME = "sqlite:///"
 SWEEP_STEP = 1000  # events forgotten in one transaction: some 20 ms, so that nobody waits long behind it
@@ -95,6 +95,7 @@ WHERE id = :id AND fence = :fence AND state = 'running'
 """
 FIND_RUNNING = "SELECT id, handler, key, attempt, fence FROM entries WHERE state = 'running'"
 ADOPT = "UPDATE entries SET state = 'ready', since = ?, due = ?, why = 'its daemon died', lost = lost + 1 WHERE id = ?"
+ANY_BLOCKED = "SELECT 1 FROM entries WHERE state = 'blocked' LIMIT 1"
 FIRST_BLOCKED = "SELECT min(id) FROM entries WHERE handler = ? AND key = ? AND state = 'blocked'"
 BLOCK = "UPDATE entries SET state = 'blocked', turn = NULL WHERE id = ?"
 UNBLOCK = "UPDATE entries SET state = 'ready', turn = key WHERE id = ?"
@@ -248,7 +249,7 @@ class SqliteStore:
 
     async def settle(self, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
         """See `Journal`."""
-        return await self._ask(lambda db, now: [_settle(db, now, entry, ending) for entry, ending in ended])
+        return await self._ask(lambda db, now: _settle(db, now, ended))
 
     async def release(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""
@@ -467,25 +468,31 @@ def _claim(db: Connection, now: float, wanted: Iterable[tuple[str, int]], lease:
     return Claim(tuple(entries), max(SOON, min(waits)) if waits else None)
 
 
-def _settle(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
-    if isinstance(ending, Again):
-        held = (entry.id, entry.fence)
-        done = db.execute(AGAIN, (now, now + ending.after, writable(ending.why), ending.outage, *held))
-    else:
-        state, why = ("dead", ending.why) if isinstance(ending, Dead) else ("done", "")
-        done = db.execute(END, (state, now, writable(why), entry.id, entry.fence))
+def _settle(db: Connection, now: float, ended: Sequence[tuple[Entry, Ending]]) -> list[bool]:
+    settled = [_end(db, now, entry, ending) for entry, ending in ended]
+    if db.execute(ANY_BLOCKED).fetchone():
+        for (entry, _), ours in zip(ended, settled, strict=True):
+            if ours:
+                _move_up(db, entry.handler, entry.key)
+    return settled
+
+
+def _end(db: Connection, now: float, entry: Entry, ending: Ending) -> bool:
+    held = (entry.id, entry.fence)
+    match ending:
+        case Finished():
+            return db.execute(END, ("done", now, "", *held)).rowcount > 0
+        case Dead(why):
+            how = "dead"
+            done = db.execute(END, ("dead", now, writable(why), *held))
+        case Again(after, why):
+            how = "again"
+            done = db.execute(AGAIN, (now, now + after, writable(why), ending.outage, *held))
     if not done.rowcount:
         return False
-    match ending:
-        case Again(why=why):
-            _note(db, now, (entry.id, entry.fence, entry.attempt), "again", why)
-        case Dead(why):
-            _note(db, now, (entry.id, entry.fence, entry.attempt), "dead", why)
-            if ending.doubt:
-                db.execute(TELL_DOUBTS, (now, entry.id))
-        case _:
-            pass
-    _move_up(db, entry.handler, entry.key)
+    _note(db, now, (*held, entry.attempt), how, why)
+    if isinstance(ending, Dead) and ending.doubt:
+        db.execute(TELL_DOUBTS, (now, entry.id))
     return True
 
 
