@@ -22,7 +22,7 @@ from vodworker.journal.port import Arrival
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import bound, heard, log, setup
 from vodworker.outcome import Finished
-from vodworker.watch.health import Health
+from vodworker.watch.health import HEARD, Health
 from vodworker.watch.metrics import Metrics
 from vodworker.wire import read_reply
 
@@ -89,7 +89,7 @@ def costs() -> dict[str, float]:
     """What each path costs, in rounds of the known work."""
     best = dict.fromkeys(("known", *BUDGETS), float("inf"))
     setup("json", stream=io.BytesIO())
-    with heard(Health(time.monotonic).hear), heard(Metrics(["h"]).hear):
+    with heard(Health(time.monotonic).hear, *HEARD), heard(Metrics(["h"]).hear):
         for _ in range(TURNS):
             turn = {
                 "known": took(known),

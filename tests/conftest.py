@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from structlog._config import BoundLoggerLazyProxy
 
+import vodworker.log
 from tests import postgresql
 
 pytest_plugins = ["vodworker.pytest_plugin"]  # as its entry point would, and also where that is not installed anew
@@ -43,6 +44,7 @@ def logging_restored() -> Iterator[None]:
     for name, room in [*sys.modules.items()]:
         if name.startswith("vodworker.") and isinstance(log := vars(room).get("log"), BoundLoggerLazyProxy):
             vars(log).pop("bind", None)  # the logger that was made for what a test set up
+    vars(vodworker.log.log).clear()
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)

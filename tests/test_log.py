@@ -484,6 +484,20 @@ def test_who_listens_hears_everything() -> None:
     assert ["handler.retry"] * 2 == [line["event"] for line in lines(stream)]
 
 
+def test_who_listens_may_hear_some_events_alone() -> None:
+    """Whoever names events hears these alone, until the block ends; who names none beside it hears all."""
+    setup("json", "warning", stream=io.BytesIO())
+    some: list[str] = []
+    every: list[str] = []
+    with heard(lambda event, _: every.append(event)):
+        with heard(lambda event, _: some.append(event), "pull.done", "pull.failed"):
+            log.debug("pull.done")
+            log.info("handler.done")
+        log.debug("pull.done")
+
+    assert (["pull.done"], ["pull.done", "handler.done", "pull.done"]) == (some, every)
+
+
 def test_who_listens_changes_nothing(stream: io.BytesIO) -> None:
     """The facts that are heard stay what they were, and cannot be changed."""
     kept: list[Mapping[str, Any]] = []

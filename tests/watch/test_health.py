@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vodworker.log import LOG_EVENTS
-from vodworker.watch.health import ANSWERED, LATE, PULLED, STALLED, STARVED, Health
+from vodworker.watch.health import ANSWERED, HEARD, LATE, PULLED, STALLED, STARVED, Health
 
 
 @dataclass
@@ -237,3 +237,18 @@ def test_what_is_not_about_take_in_changes_nothing() -> None:
     assert not story.alive
     assert "not alive" not in repr(story.health)
     assert "181 s" in repr(story.health)
+
+
+def test_all_that_matters_is_heard() -> None:
+    """Health is told of every line that would change it, and of no other."""
+    known = {"error": "away", "action": "PullEvent"}
+    changing: set[str] = set()
+    for event in LOG_EVENTS:
+        story = Story.well()
+        story.wait(1.0, answers=False)
+        before = {**vars(story.health)}
+        story.health.hear(event, known)
+        if before != vars(story.health):
+            changing.add(event)
+
+    assert set(HEARD) == changing

@@ -10,12 +10,17 @@ STARVED = 120.0  # … while none fails: even one pull in a minute, the lowest c
 ANSWERED = 10.0  # seconds without an answer of the journal, which is asked every `ASK`
 ASK = 4.0
 
+HEARD = (  # all that a line of the log can change
+    *("pull.done", "pull.failed", "pull.denied", "call.throttled"),
+    *("worker.paused", "worker.resumed", "worker.stopping", "journal.lost", "journal.back"),
+)
+
 
 class Health:
     """The state of the daemon as far as its log tells it; `now` is any clock that runs evenly.
 
-    `hear` is told every line of the log, `journal_answered` and `lag` (how late the loop was last, in seconds) by who
-    measures it.
+    `hear` is told the lines of the log that are `HEARD`, `journal_answered` and `lag` (how late the loop was last, in
+    seconds) by who measures it.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:

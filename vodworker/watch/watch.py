@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from vodworker.cloud.limiter import Limiter
 from vodworker.journal.port import Store
 from vodworker.log import heard
-from vodworker.watch.health import ASK, Health
+from vodworker.watch.health import ASK, HEARD, Health
 from vodworker.watch.pulse import Pulse
 from vodworker.watch.systemd import Systemd
 
@@ -32,7 +32,7 @@ class Watch:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Hear what is logged inside."""
-        with heard(self.health.hear):
+        with heard(self.health.hear, *HEARD):
             yield
 
     async def ask(self, store: Store, limiter: Limiter) -> None:
