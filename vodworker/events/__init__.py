@@ -6,9 +6,10 @@ sent what cannot be read; unknown fields are in `model_extra`, everything is in 
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from vodworker.media import (
     FINISH,
@@ -25,7 +26,7 @@ from vodworker.media import (
     UnknownTask,
     is_state,
 )
-from vodworker.wire import dumps, loads
+from vodworker.wire import camel, dumps, loads
 
 VERSION = "4.0"  # of the envelope, in every event of the manual; some pages print the number 4
 
@@ -39,19 +40,33 @@ class Envelope(NamedTuple):
     raw: bytes
 
 
+@cache
+def names_of(kind: type[BaseModel]) -> frozenset[str]:
+    """The names of its fields, ours and the service's."""
+    fields = kind.model_fields.items()
+    return frozenset(
+        {name for name, _ in fields} | {str(field.validation_alias or camel(name)) for name, field in fields}
+    )
+
+
 class Event(Detail):
     """Anything that happened. Two events are equal when their bytes are."""
 
+    if not TYPE_CHECKING:  # checkers know the names, and would take this for a class that takes any
+
+        def __new__(cls, **fields: object) -> Self:
+            """Refuse a slip: a name that the service sends is read without coming by here, one given here is known."""
+            if fields and cls.model_fields and (strange := fields.keys() - names_of(cls)):
+                near = get_close_matches(min(strange), cls.model_fields, n=1)
+                remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(cls.model_fields)}"
+                raise TypeError(f"{cls.__name__} has no field {min(strange)}; {remedy}")
+            return super().__new__(cls)
+
     def model_post_init(self, context: object, /) -> None:
-        """Keep the envelope that `decode` passes along; in what is made here, a name that is no field is a slip."""
+        """Keep the envelope that `decode` passes along."""
         if isinstance(context, Envelope):
             # A private attribute takes the library ten times as long to find.
             vars(self)["_envelope"] = context
-        elif self.model_extra and (fields := type(self).model_fields):
-            strange = min(self.model_extra)
-            near = get_close_matches(strange, fields, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(fields)}"
-            raise TypeError(f"{type(self).__name__} has no field {strange}; {remedy}")
 
     @property
     def envelope(self) -> Envelope:
