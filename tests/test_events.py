@@ -833,4 +833,5 @@ def test_a_slip_in_a_name_fails_where_it_is_made() -> None:
         deleted(x=1)
     assert made(file_id="7") == made(fileId="7")
     assert {"fileid": "7"} == decode(b'{"eventType":"NewFileUpload","data":{"fileid":"7"}}').model_extra
+    assert {"fileid": "7"} == NewFileUpload.model_validate({"fileid": "7"}).model_extra
     assert {"any": 1} == unknown(any=1).model_extra

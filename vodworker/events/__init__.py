@@ -60,7 +60,7 @@ class Event(Detail):
                 near = get_close_matches(min(strange), cls.model_fields, n=1)
                 remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(cls.model_fields)}"
                 raise TypeError(f"{cls.__name__} has no field {min(strange)}; {remedy}")
-            return super().__new__(cls)
+            return object.__new__(cls)
 
     def model_post_init(self, context: object, /) -> None:
         """Keep the envelope that `decode` passes along."""
@@ -400,7 +400,7 @@ def decode(body: bytes) -> Event:
         content = None
     name, data = _opened(content)
     version = _name(content.get("version")) if isinstance(content, dict) else ""
-    fields = data if body.find(b"\\u") < 0 else _sendable(data)
+    fields = data if body.find(b"\\") < 0 else _sendable(data)  # half an emoji can only come escaped
     return EVENTS.get(name, Unknown).model_validate(fields, context=Envelope(name, version, data, body))
 
 
