@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vodworker.errors import BadReply, CallError, Denied, Refused, Throttled, Unreachable
-from vodworker.wire import DEPTH, DIGITS, Part, camel, dumps, excerpt, flatten, loads, read_reply, unflatten
+from vodworker.wire import DEPTH, DIGITS, Part, camel, dumps, excerpt, flatten, form, loads, read_reply, unflatten
 
 NAMES = st.text(st.sampled_from("abcXYZ_é视"), min_size=1, max_size=5)
 TREES = st.dictionaries(
@@ -112,6 +113,13 @@ def test_what_has_no_spelling_is_named(value: object) -> None:
 
 
 @pytest.mark.no_cover
+@given(params=st.dictionaries(st.text(max_size=9), st.text(max_size=9)))
+def test_a_form_is_url_encoded(params: dict[str, str]) -> None:
+    """Any name and any value reaches whoever reads the form, spelled as Python's library spells it."""
+    assert urlencode(params).encode() == form(params)
+    assert [*params.items()] == parse_qsl(form(params).decode(), keep_blank_values=True, max_num_fields=99)
+
+
 @given(TREES)
 @settings(patient, max_examples=50)  # trees are large
 def test_unflatten_is_the_inverse(tree: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ def signature(params: Mapping[str, str], *, secret_key: str, method: str, host: 
     # To the service `_` and `.` are one in a name, and the dot is signed. Sorting text by code point is sorting its
     # UTF-8 by byte, as it must be.
     named = {key.replace("_", "."): value for key, value in params.items() if key != "Signature"}
-    query = "&".join(f"{key}={value}" for key, value in sorted(named.items()))
+    query = "&".join([f"{key}={named[key]}" for key in sorted(named)])
     text = f"{method.upper()}{host}{path}?{query}"
     return base64.b64encode(hmac.digest(secret_key.encode(), text.encode(), METHODS[name])).decode()
 

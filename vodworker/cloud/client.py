@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
@@ -19,7 +18,7 @@ from vodworker.codes import Language, explain
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
 from vodworker.outcome import backoff, describe
 from vodworker.sign import signed
-from vodworker.wire import flatten, read_reply
+from vodworker.wire import flatten, form, read_reply
 
 if TYPE_CHECKING:
     from vodworker.cloud.upload import Uploaded
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Reply)
 Item = TypeVar("Item")
 
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM = "application/x-www-form-urlencoded"
 NO_LIMIT = aiohttp.ClientTimeout()  # a call has a time limit of its own, and a second one would cost a timer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -155,21 +154,18 @@ class Vod:
     async def ask(self, action: str, params: Mapping[str, str], *, within: float) -> dict[str, Any]:
         """Sign and send one request, and return the reply's JSON object. No token, no retry."""
         common = self.account.common(action, timestamp=int(self.now()), nonce=self._nonces())
-        form = signed(
+        params = signed(
             {**params, **common}, secret_key=self.account.secret_key, method="POST", host=self._host, path=self._path
         )
-        with translated(action, within):
-            async with (
-                asyncio.timeout(within),
-                self._session.post(
-                    self.account.endpoint,
-                    data=urlencode(form).encode(),
-                    headers=FORM,
-                    allow_redirects=False,
-                    timeout=NO_LIMIT,
-                ) as response,
-            ):
-                body = await response.read()
+        data = aiohttp.BytesPayload(form(params), content_type=FORM)
+        try:
+            async with asyncio.timeout(within):
+                response = await self._session.post(
+                    self.account.endpoint, data=data, allow_redirects=False, timeout=NO_LIMIT
+                )
+                body = await response.read()  # to its end, or closed: nothing else is to be let go of
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(action, error, within) from error
         return read_reply(action, response.status, body)
 
 
@@ -189,14 +185,12 @@ async def pages(
         piece = action.pages.following(piece, reply, seen=seen)
 
 
-@contextmanager
-def translated(action: str, within: float) -> Generator[None]:
-    """Whatever the network does becomes `Unreachable`, with a word on whether the request can have left."""
-    try:
-        yield
-    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        raise Unreachable(action, f"no connection: {describe(error)}", sent=False) from error
-    except TimeoutError as error:
-        raise Unreachable(action, f"no reply within {within:g} s") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Unreachable(action, f"the connection broke: {describe(error)}") from error
+def unreachable(action: str, error: Exception, within: float) -> Unreachable:
+    """What the network did, in words, and whether the request can have left."""
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+            return Unreachable(action, f"no connection: {describe(error)}", sent=False)
+        case TimeoutError():
+            return Unreachable(action, f"no reply within {within:g} s")
+        case _:
+            return Unreachable(action, f"the connection broke: {describe(error)}")
