@@ -61,6 +61,7 @@ HOUSE = (
     Room("watch", ENGINE, "watch"),  # beside the worker: hears its log, and neither knows of the other
     Room("cli", ROOF, "roof"),
     Room("app", ROOF, "roof"),
+    Room("place", ROOF, "roof"),
     Room("reload", ROOF, "roof"),
     Room("reference", ROOF, "roof"),
     Room("stop", ROOF, "roof"),

@@ -103,10 +103,14 @@ print(file=sys.stderr, *sys.modules)
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "words, unwanted",
-    [((), {"vodworker.config", "pydantic"}), (("health",), {"vodworker.api.action", "vodworker.log", "asyncio"})],
+    [
+        ((), {"vodworker.config", "pydantic"}),
+        (("health",), {"vodworker.api.action", "vodworker.log", "asyncio"}),
+        (("events", "list"), {"aiohttp", "vodworker.router"}),
+    ],
 )
 def test_what_is_often_asked_is_answered_at_once(words: tuple[str, ...], unwanted: set[str]) -> None:
-    """The list of commands waits for nothing that a command needs, and a probe for nothing that a daemon does."""
+    """The list of commands waits for no command, a probe for no daemon, and a look into the journal for no client."""
     done = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True)
 
     assert "Usage:" in done.stdout
@@ -146,7 +150,7 @@ import sys, vodworker.cli.run
 from vodworker.cli.manners import read
 read(None)
 unwanted = (
-    *("vodworker.emulator", "vodworker.demo", "vodworker.report", "vodworker.cloud.upload"),
+    *("vodworker.emulator", "vodworker.demo", "vodworker.report", "vodworker.cloud.carrier"),
     *("aiohttp.web", "prometheus_client", "packaging", "multiprocessing"),
 )
 print(*(name for name in unwanted if name in sys.modules))

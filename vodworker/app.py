@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import aiohttp
 
@@ -21,8 +21,8 @@ from vodworker.cloud.queue import PULL_TIMEOUT, Queue
 from vodworker.config import Settings
 from vodworker.errors import ConfigError
 from vodworker.journal.port import Store
-from vodworker.journal.sqlite import open_sqlite
 from vodworker.log import gathered, heard, log
+from vodworker.place import open_journal
 from vodworker.reload import Live
 from vodworker.resources import opened
 from vodworker.router import Router
@@ -83,19 +83,6 @@ async def service(settings: Settings, *, sole: bool, alarm: Alarm = lambda _: No
 def awake_or_not() -> Callable[[], float] | None:
     """Seconds of a clock that goes on while the machine sleeps; None where the loop's own does, as on a Mac."""
     return partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else None
-
-
-def open_journal(settings: Settings, *, sole: bool) -> Any:
-    """The journal that the settings name, to be opened with `async with`."""
-    if settings.journal.file:
-        return open_sqlite(settings.journal.file, sole=sole)
-    try:
-        from vodworker.journal.postgres import open_postgres  # noqa: PLC0415  # an extra
-    except ImportError as missing:
-        raise ConfigError(
-            [f"journal.url needs what is not installed ({missing}); run: pip install 'vodworker[postgres]'"]
-        ) from missing
-    return open_postgres(settings.journal.url, patient=sole)  # a daemon waits for the database, a command does not
 
 
 def cloud_account(settings: Settings) -> Account:

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from vodworker.api import GetTaskList
-from vodworker.app import load_handlers, open_journal, service
+from vodworker.app import load_handlers, service
 from vodworker.cli.ends import Failed, Unusable, failures
 from vodworker.cli.manners import quiet, read_what_can_be, with_config
 from vodworker.config import Survey
 from vodworker.errors import ConfigError, JournalError
 from vodworker.journal.file import MEMORY
+from vodworker.place import open_journal
 
 
 @with_config

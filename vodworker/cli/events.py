@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from vodworker.app import load_handlers, open_journal
 from vodworker.cli.ends import Failed
 from vodworker.cli.manners import print_json, quiet, read, wants_json, with_config
 from vodworker.cli.shown import UNITS, print_entries, print_event
@@ -16,6 +15,7 @@ from vodworker.config import nearest
 from vodworker.errors import ConfigError, JournalError
 from vodworker.events import EVENTS
 from vodworker.journal.port import STATES, Desk, Filter, Store
+from vodworker.place import open_journal
 
 T = TypeVar("T")
 
@@ -224,6 +224,8 @@ async def must_be_known(desk: Desk, config: Path | None, kind: str, name: str) -
 
 def loaded(config: Path | None) -> set[str]:
     """The names of the handlers that a daemon with these settings has; none where they do not load just now."""
+    from vodworker.app import load_handlers  # noqa: PLC0415  # to look into the journal takes no handlers and no client
+
     try:
         return {*load_handlers(read(config)).routes}
     except ConfigError:

@@ -12,7 +12,6 @@ import structlog
 
 from vodworker.api.action import Action, Page, Reply
 from vodworker.cloud.account import Account
-from vodworker.cloud.carrier import Progress
 from vodworker.cloud.limiter import Limiter, Turn
 from vodworker.codes import Language, explain
 from vodworker.errors import CallError, Refused, Throttled, Unreachable
@@ -21,6 +20,7 @@ from vodworker.sign import signed
 from vodworker.wire import flatten, form, read_reply
 
 if TYPE_CHECKING:
+    from vodworker.cloud.carrier import Progress
     from vodworker.cloud.upload import Uploaded
 
 R = TypeVar("R", bound=Reply)
@@ -109,7 +109,7 @@ class Vod:
         name: str | None = None,
         cover: str | PathLike[str] | None = None,
         procedure: str | None = None,
-        progress: Progress | None = None,
+        progress: "Progress | None" = None,
     ) -> "Uploaded":
         """Bring a file of this machine into the library; see `vodworker.cloud.upload.upload`. Raises `UploadError`."""
         from vodworker.cloud.upload import upload  # noqa: PLC0415  # most daemons bring nothing: their start is sooner

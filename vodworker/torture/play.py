@@ -12,11 +12,11 @@ import orjson
 from rich.console import Console
 
 from vodworker.api import ACTIONS
-from vodworker.app import open_journal
 from vodworker.emulator.audit import Call
 from vodworker.emulator.server import Emulator
 from vodworker.emulator.settings import Settings as Emulated
 from vodworker.journal.sound import unsound
+from vodworker.place import open_journal
 from vodworker.torture.course import SLOWEST, Course
 from vodworker.torture.scene import Scene, Witness
 from vodworker.torture.site import CEILINGS, GRACE, prepare
