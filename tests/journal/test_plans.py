@@ -130,8 +130,8 @@ def cost(db: sqlite3.Connection) -> dict[str, int]:
         receipts = sqlite._record(db, 3.0, fresh)
     cost["record"] = steps.count
     with steps.counted():
-        db.executemany(sqlite.MARK_SENT, [(3.0, receipts[0].event_id)])
-        db.executemany(sqlite.MARK_ACCEPTED, [(receipts[0].event_id,)])
+        db.execute(sqlite.MARK_SENT, (3.0, receipts[0].event_id))
+        db.execute(sqlite.MARK_ACCEPTED, (receipts[0].event_id,))
     cost["mark"] = steps.count
     with steps.counted():
         entries = sqlite._claim(db, 10.0, [("h", 5)], 60.0).entries

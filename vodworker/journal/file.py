@@ -18,6 +18,7 @@ Work: TypeAlias = Callable[[sqlite3.Connection, float], T]  # what to do in a tr
 MEMORY = ":memory:"
 HEAD = b"SQLite format 3\0"  # of every database; a file that is just being made is empty
 PATIENCE = 5.0  # seconds for another process to end its transaction: ours take milliseconds, so it must be stuck
+STATEMENTS = 256  # kept prepared: all there are, and some for each number of values up to 16
 
 SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
@@ -90,7 +91,7 @@ class File:
             self._refuse_foreign()
         if self.sole and self.path != MEMORY:
             self._lock.take()
-        self._db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
+        self._db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, cached_statements=STATEMENTS)
         for setting in SETTINGS:
             self._db.execute(setting)
         with self._transaction(self._db):
