@@ -112,7 +112,6 @@ def test_what_has_no_spelling_is_named(value: object) -> None:
         flatten({"drm": {"key": [value]}})
 
 
-@pytest.mark.no_cover
 @given(params=st.dictionaries(st.text(max_size=9), st.text(max_size=9)))
 def test_a_form_is_url_encoded(params: dict[str, str]) -> None:
     """Any name and any value reaches whoever reads the form, spelled as Python's library spells it."""
@@ -120,6 +119,7 @@ def test_a_form_is_url_encoded(params: dict[str, str]) -> None:
     assert [*params.items()] == parse_qsl(form(params).decode(), keep_blank_values=True, max_num_fields=99)
 
 
+@pytest.mark.no_cover
 @given(TREES)
 @settings(patient, max_examples=50)  # trees are large
 def test_unflatten_is_the_inverse(tree: Mapping[str, object]) -> None:
