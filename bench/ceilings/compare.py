@@ -35,7 +35,13 @@ Way: TypeAlias = Callable[[Store], AbstractAsyncContextManager[Turn]]
 async def bucket(store: Store) -> AsyncGenerator[Turn]:
     """Ours."""
     async with Limiter(store, limit=lambda _: LIMIT, hold=TIMEOUT) as limiter:
-        yield lambda: limiter.token(ACTION)
+
+        @asynccontextmanager
+        async def turn() -> AsyncGenerator[None]:
+            with await limiter.token(ACTION):
+                yield
+
+        yield turn
 
 
 class Dripping:

@@ -70,7 +70,7 @@ async def _tokens(path: Path) -> tuple[list[float], list[float]]:
             store_took.append(clock() - begun)
         for _ in range(TIMES):
             begun = clock()
-            async with limiter.token("ProcessFile"):
+            with await limiter.token("ProcessFile"):
                 call_took.append(clock() - begun)
     return store_took, call_took
 

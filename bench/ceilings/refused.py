@@ -57,16 +57,15 @@ class Crowd:
 
     async def _call_on(self, limiter: Limiter) -> None:
         while True:
-            with suppress(Throttled):
-                async with limiter.token(ACTION):
-                    took, part = lasting(self._chance), self._chance.random()
-                    await asyncio.sleep(took * part)
-                    admitted = self._ceilings.admit(ACTION, self._clock())
-                    await asyncio.sleep(took * (1 - part))
-                    self._seen.taken += admitted
-                    self._seen.refused += not admitted
-                    if not admitted:
-                        raise Throttled(ACTION, code=THROTTLED)
+            with suppress(Throttled), await limiter.token(ACTION):
+                took, part = lasting(self._chance), self._chance.random()
+                await asyncio.sleep(took * part)
+                admitted = self._ceilings.admit(ACTION, self._clock())
+                await asyncio.sleep(took * (1 - part))
+                self._seen.taken += admitted
+                self._seen.refused += not admitted
+                if not admitted:
+                    raise Throttled(ACTION, code=THROTTLED)
 
     async def _other(self) -> None:
         while True:

@@ -130,7 +130,7 @@ class Storm:
 
     async def call(self, line: Limiter, number: int, network: asyncio.TaskGroup) -> None:
         """One call, as long as the network makes it."""
-        async with line.token(ACTION):
+        with await line.token(ACTION):
             self.turns[line].append(number)
             slow = self.chance.random() < 0.03
             lasting = self.chance.uniform(0.060, TIMEOUT) if slow else self.chance.uniform(0.005, 0.060)

@@ -64,7 +64,7 @@ class Host:
     async def call(self, line: Limiter, times: int = LIMIT) -> None:
         """Calls, one after the other; notes when they end."""
         for _ in range(times):
-            async with line.token("ProcessFile"):
+            with await line.token("ProcessFile"):
                 await asyncio.sleep(LASTING)
                 self.ends.append(self.now())
 

@@ -87,13 +87,12 @@ async def spend(
     turn: Turn | None = None,
 ) -> None:
     """One call of `lasting` seconds; notes when it starts."""
-    with suppress(CallError):
-        async with line.token(action, turn=turn):
-            if log is not None:
-                log.append(now())
-            await asyncio.sleep(lasting)
-            if ends:
-                raise ends
+    with suppress(CallError), await line.token(action, turn=turn):
+        if log is not None:
+            log.append(now())
+        await asyncio.sleep(lasting)
+        if ends:
+            raise ends
 
 
 # How a token comes back
@@ -267,7 +266,7 @@ async def test_waiters_are_served_in_the_order_they_came() -> None:
     served: list[int] = []
 
     async def call(line: Limiter, number: int) -> None:
-        async with line.token("ProcessFile"):
+        with await line.token("ProcessFile"):
             served.append(number)
 
     async with limiter(2) as line, asyncio.TaskGroup() as group:
@@ -301,7 +300,7 @@ async def test_giving_up_while_being_served_loses_no_token() -> None:
     """Who gives up between being handed a token and its call leaves the token to others at once."""
 
     async def wait(line: Limiter) -> None:
-        async with line.token("ProcessFile"):
+        with await line.token("ProcessFile"):
             pytest.fail("it was to give up before")
 
     async with memory() as store:

@@ -118,7 +118,7 @@ async def test_a_poll_that_is_given_up_leaves_no_trace(line: Any) -> None:
 
     async with line({}, limit=2) as it:
         for _ in range(2):
-            async with it.vod._limiter.token("PullEvent"):
+            with await it.vod._limiter.token("PullEvent"):
                 pass
         async with asyncio.TaskGroup() as group:
             for _ in range(20):

@@ -128,7 +128,7 @@ class Vod:
     async def _send(self, action: str, params: Mapping[str, str], turn: Turn | None) -> dict[str, Any]:
         """One attempt: a token, the request, its line in the log."""
         clock = asyncio.get_running_loop().time
-        async with self._limiter.token(action, turn=turn) as wait:
+        with await self._limiter.token(action, turn=turn) as wait:
             waited = round(wait, 3)
             started = clock()
             try:

@@ -16,8 +16,7 @@ process alone never goes over a ceiling.
 import asyncio
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from math import inf
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,7 +25,7 @@ import structlog
 
 from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.gate import Gate
-from vodworker.errors import CallError, Refused, Throttled, Unreachable
+from vodworker.errors import Refused, Throttled, Unreachable
 from vodworker.journal.port import Token, Tokens
 
 MINUTE = 60.0  # the service counts the calls of a minute, by its own clock
@@ -116,9 +115,8 @@ class Limiter:
             self._askers.create_task(alarmed(self._alarm, bucket.serve), name=f"asker of {action}")
         return bucket
 
-    @asynccontextmanager
-    async def token(self, action: str, *, turn: Turn | None = None) -> AsyncGenerator[float]:
-        """Wait for a token of the action and spend it on the call inside the block, which is told how long it was.
+    async def token(self, action: str, *, turn: Turn | None = None) -> "Call":
+        """Wait for a token of the action; it is spent on the call that is made inside the block of what this returns.
 
         A `Throttled` that leaves the block means that someone else spends the allowance too, or that it was lowered:
         the bucket closes for a while. Any other answer of the service opens it again.
@@ -128,12 +126,27 @@ class Limiter:
             for bucket in self._buckets.values():
                 bucket.look()
         self._slept = slept
-        async with self._bucket(action).token(turn) as waited:
-            yield waited
+        return await self._bucket(action).token(turn)
 
     def waiting(self) -> Mapping[str, int]:
         """How many callers wait for a token of each action."""
         return {action: len(bucket) for action, bucket in self._buckets.items()}
+
+
+class Call:
+    """A call that has its token: it is made inside `with`, which is told how long it waited."""
+
+    def __init__(self, bucket: "Bucket", token: Token, waited: float, since: int) -> None:
+        self._bucket = bucket
+        self._token = token
+        self._waited = waited
+        self._since = since
+
+    def __enter__(self) -> float:
+        return self._waited
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._bucket.ended(self._token, error, self._since)
 
 
 class Bucket:
@@ -155,7 +168,7 @@ class Bucket:
         self._late: asyncio.TimerHandle | None = None
         self._trial: Token | None = None
         self._due = -inf  # when the first in line is served, as far as the asker knows
-        self._work = asyncio.Event()
+        self._work, self._back = asyncio.Event(), asyncio.Event()
         self._closing = False
 
     def __repr__(self) -> str:
@@ -164,22 +177,11 @@ class Bucket:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @asynccontextmanager
-    async def token(self, turn: Turn | None) -> AsyncGenerator[float]:
-        """Wait in line for a token, and spend it on the call inside the block."""
+    async def token(self, turn: Turn | None) -> Call:
+        """Wait in line for a token, to be spent on a call."""
         asked = self._clock()
         token, served = await self._ready(turn)
-        since = self._gate.closings
-        answered = False
-        try:
-            yield served - asked
-            answered = True
-            self._gate.reopen(self._clock(), since=since)
-        except CallError as error:
-            answered = self._answered(error, since)
-            raise
-        finally:
-            self._end(token, answered=answered)
+        return Call(self, token, served - asked, self._gate.closings)
 
     async def _ready(self, turn: Turn | None) -> tuple[Token, float]:
         """A token and when it came, once the call is ready to go with it; who gets ready too late stands in line again.
@@ -206,7 +208,7 @@ class Bucket:
         """Wait in line; who gives up is out of it at once."""
         waiter: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        self._work.set()
+        self.look()
         served = False
         try:
             # `asyncio.wait` leaves the future alone when it is cancelled: the waiter has a token, or stands in line.
@@ -225,27 +227,27 @@ class Bucket:
                 self._waiting.remove(waiter)
         return waiter.result()
 
-    def _answered(self, error: CallError, since: int) -> bool:
+    def ended(self, token: Token, error: BaseException | None, since: int) -> None:
+        """The call ended, which went after so many closings of the gate."""
+        until = self._out.pop(token)
+        back = self._clock() + WINDOW
+        back = back if self._answered(error, since) else max(back, until)
+        insort(self._resting, back)
+        self._give_back(token, back)
+
+    def _answered(self, error: BaseException | None, since: int) -> bool:
         """Whether the service has answered, or surely never will; an answer opens or shuts the gate."""
         match error:
             case Throttled():
                 pause = self._gate.shut(self._clock(), since=since)
                 log.warning("call.throttled", action=self._action, code=error.code, pause=round(pause, 1))
-            case Refused():
+            case None | Refused():
                 self._gate.reopen(self._clock(), since=since)
             case Unreachable(sent=False):
                 pass
             case _:
                 return False
         return True
-
-    def _end(self, token: Token, *, answered: bool) -> None:
-        """The call ended."""
-        until = self._out.pop(token)
-        back = self._clock() + WINDOW
-        back = back if answered else max(back, until)
-        insort(self._resting, back)
-        self._give_back(token, back)
 
     def _unused(self, token: Token) -> None:
         """There will be no call."""
@@ -256,41 +258,52 @@ class Bucket:
         if token == self._trial:
             self._trial = None
         self._returned[token] = back
-        if self._waiting or back <= self._clock():
-            self._work.set()
+        if self._waiting or self._closing or back <= self._clock():
+            self.look()
         elif self._late is None:  # nobody misses it before it has rested: it is written with the next that is taken
-            self._late = asyncio.get_running_loop().call_later(LINGER, self._work.set)
+            self._late = asyncio.get_running_loop().call_later(LINGER, self._back.set)
 
     def look(self) -> None:
-        """There may be news that no timer tells: have the asker look at once."""
+        """There may be news that no timer tells: have what was returned written, and then the asker look, at once."""
+        if self._returned:
+            self._back.set()
         self._work.set()
 
     def close(self) -> None:
         """Serve nobody any more; tokens that came back are still written."""
         self._closing = True
+        self._back.set()
         self._work.set()
 
     async def serve(self) -> None:
-        """The asker: write back what was returned, hand out what is free, sleep until either can have changed."""
-        while self._returned or not self._closing:
-            self._work.clear()
-            wait = await (self._exchange() if self._returned else self._hand_out())
-            if not self._closing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._work.wait()
-
-    async def _exchange(self) -> float | None:
-        """Write back what was returned and hand out what is free: both in one commit, where the store can."""
-        if self._late:
-            self._late.cancel()
-            self._late = None
-        now, returned = self._clock(), self._returned
-        self._returned = {}
+        """The asker, and beside it who writes back: what both ask for at once is one commit, where the store can."""
         async with asyncio.TaskGroup() as both:
-            handing = both.create_task(self._hand_out())
-            await self._tokens.give({token: max(0.0, back - now) for token, back in returned.items()})
-        return handing.result()
+            both.create_task(self._write_back(), name=f"giver of {self._action}")
+            await self._ask()
+
+    async def _ask(self) -> None:
+        """Hand out what is free, and sleep until more can be."""
+        later = asyncio.get_running_loop().call_later
+        while not self._closing:
+            self._work.clear()
+            wait = await self._hand_out()
+            timer = None if wait is None else later(wait, self._work.set)
+            await self._work.wait()
+            if timer:
+                timer.cancel()
+
+    async def _write_back(self) -> None:
+        """Write back what was returned, as often as somebody may miss it."""
+        while self._returned or not self._closing:
+            await self._back.wait()
+            self._back.clear()
+            if self._late:
+                self._late.cancel()
+                self._late = None
+            if self._returned:
+                now, returned = self._clock(), self._returned
+                self._returned = {}
+                await self._tokens.give({token: max(0.0, back - now) for token, back in returned.items()})
 
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""

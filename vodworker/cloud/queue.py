@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 import structlog
 from asyncio_throttle.throttler import Throttler
 
 from vodworker.cloud.client import Vod
-from vodworker.cloud.limiter import PATIENCE, WINDOW, Limiter
+from vodworker.cloud.limiter import PATIENCE, WINDOW, Call, Limiter
 from vodworker.errors import Refused
 from vodworker.events import peek
 from vodworker.wire import dumps, loads
@@ -52,7 +52,7 @@ class Queue:
     async def pull(self) -> list[Delivery]:
         """A long poll: what waits, or nothing when nothing came within the service's 5 s. Raises `CallError`."""
         try:
-            async with self._pulls.turn():
+            with await self._pulls.turn():
                 reply = await self._vod.ask("PullEvent", {}, within=PULL_TIMEOUT)
         except Refused as error:
             if error.code == NO_EVENT and NO_EVENT_WORDS in error.text:
@@ -65,7 +65,7 @@ class Queue:
     @asynccontextmanager
     async def confirming(self) -> AsyncGenerator[Confirm]:
         """Wait until a confirmation may go; inside the block it leaves at once."""
-        async with self._confirms.turn():
+        with await self._confirms.turn():
             yield self._confirm
 
     async def _confirm(self, handles: Sequence[str]) -> None:
@@ -112,18 +112,16 @@ class Pace:
         self._throttle = Throttle(rate_limit=limit, period=WINDOW + timeout)
         self._turn = asyncio.Lock()
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Wait until a call of the action may go; it is made inside the block."""
-        async with AsyncExitStack() as call:
-            async with self._turn:
-                while (wait := self._throttle.wait()) > 0:
-                    if wait > PATIENCE:
-                        log.info("call.waiting", action=self._action, place=1, expected=round(wait, 1))
-                    await asyncio.sleep(wait)
-                await call.enter_async_context(self._limiter.token(self._action))
-                self._throttle.start()
-            yield
+    async def turn(self) -> Call:
+        """Wait until a call of the action may go; it is made inside the block of what this returns."""
+        async with self._turn:
+            while (wait := self._throttle.wait()) > 0:
+                if wait > PATIENCE:
+                    log.info("call.waiting", action=self._action, place=1, expected=round(wait, 1))
+                await asyncio.sleep(wait)
+            call = await self._limiter.token(self._action)
+            self._throttle.start()
+        return call
 
 
 def delivery(item: object, expires: float) -> Delivery:
