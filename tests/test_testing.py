@@ -225,7 +225,7 @@ def test_sample_is_as_received(event: Event) -> None:
         assert event.vod_task_id
     if isinstance(event, TaskComplete):
         assert not event.failed
-        assert event.vod_task_id == peek({"eventType": event.type, "data": event.data}).ends
+        assert event.vod_task_id == peek({"eventType": event.type, "data": event.data})[2]
 
 
 def test_there_is_a_sample_of_each() -> None:

@@ -51,7 +51,7 @@ class Caller(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to make a frozen one takes seven times as long, and there is one for each run
 class Context(Generic[O_co, R_co]):
     """What a handler is given beside the event.
 

@@ -1,7 +1,6 @@
 """The ledger: what a handler submits is noted before it is sent, so that running it again pays for nothing twice."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -232,8 +231,8 @@ class Ledger:
         self._calls = calls
         self._held = held
         self._deadline = deadline
-        self._numbers: defaultdict[str, set[int]] = defaultdict(set)
-        self._names: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._numbers: dict[str, set[int]] = {}
+        self._names: dict[str, asyncio.Lock] = {}
         self._broken: JournalError | None = None
         self.doubted = False  # whether this run was told that a call is in doubt
 
@@ -297,10 +296,10 @@ class Ledger:
     async def _place(self, content: str, once: str | None) -> AsyncGenerator[str]:
         """The identity of a call, which is no other's while it is made, nor once it has been answered."""
         if once is not None:
-            async with self._names[once]:
+            async with self._names.setdefault(once, asyncio.Lock()):
                 yield f"once:{once}"
             return
-        numbers = self._numbers[content]
+        numbers = self._numbers.setdefault(content, set())
         number = next(number for number in count(1) if number not in numbers)
         numbers.add(number)
         answered = False

@@ -134,8 +134,8 @@ def delivery(item: object, expires: float) -> Delivery:
     if isinstance(content, str):  # an event that was encoded twice
         with suppress(ValueError):
             content = loads(content.encode("utf-8", "surrogatepass"))
-    glance = peek(content)
-    return Delivery(readable(handle), expires, glance.type, glance.key, dumps(content), glance.ends)
+    kind, key, ended = peek(content)
+    return Delivery(readable(handle), expires, kind, key, dumps(content), ended)
 
 
 def readable(handle: object) -> str:

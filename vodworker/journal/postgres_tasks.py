@@ -49,7 +49,7 @@ def follow(db: Session, now: float, task: str, entry: Entry, ends_in: str) -> No
     db.do(FOLLOW, entry.event_id, entry.handler, ends_in, now, entry.id, task)
     before = next((event for (event,) in db.rows(LAST_BEFORE, entry.id, task)), 0)
     for event, body in db.rows(FIND_TOLD, before, ends_in, task.encode()):
-        if peek(loads(body)).ends == task:
+        if peek(loads(body))[2] == task:
             ended(db, {task: (event, False)})
 
 

@@ -40,7 +40,7 @@ def follow(db: Connection, now: float, task: str, entry: Entry, ends_in: str) ->
     db.execute(FOLLOW, (entry.event_id, entry.handler, ends_in, now, entry.id, task))
     since = {"type": ends_in, "task": task.encode(), "entry": entry.id}
     for event, body in db.execute(FIND_TOLD, since).fetchall():
-        if peek(loads(body)).ends == task:
+        if peek(loads(body))[2] == task:
             ended(db, task, event, found=False)
 
 

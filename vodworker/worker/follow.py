@@ -54,8 +54,8 @@ class Follow:
             log.info("task.running", **facts, status=info.status)
             return
         content = event_of(out, info)
-        kind, key, ends = peek(content)
-        arrival = Arrival(dumps(content), kind, key, self._router.hears(kind), ends, found=True)
+        kind, key, ended = peek(content)
+        arrival = Arrival(dumps(content), kind, key, self._router.hears(kind), ended, found=True)
         self._backlog.news.set()
         (receipt,) = await self._store.record([arrival])
         if not receipt.copy:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from vodworker.alarm import Alarm, alarmed
 from vodworker.cloud.client import Vod
@@ -42,7 +42,8 @@ class Rules:
 class Run:
     """An entry in work: as it was claimed last, and the task that runs its handler.
 
-    ended: its end is being written. doubted: it was told that a call is in doubt.
+    ended: its end is being written. doubted: it was told that a call is in doubt. outcome: what the handler returned or
+    raised. facts: what every line of the log tells of it.
     """
 
     entry: Entry
@@ -50,20 +51,13 @@ class Run:
     deadline: Deadline | None = None
     ended: bool = False
     doubted: bool = False
+    outcome: object = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def cut(self) -> None:
         """End it, unless it has ended."""
         if not self.ended:
             self.task.cancel()
-
-
-class Ended(NamedTuple):
-    """A run whose handler has ended: what it returned or raised, what follows, and what the log is to tell of it."""
-
-    run: Run
-    outcome: object
-    end: Ending
-    facts: dict[str, Any]
 
 
 class WorkOff:
@@ -88,7 +82,7 @@ class WorkOff:
         self._random = random
         self._alarm = alarm
         self._runs: dict[int, Run] = {}  # by entry; one that lost its entry is not in here any more
-        self._ended: list[Ended] = []
+        self._ended: list[tuple[Run, Ending]] = []
         self._more = asyncio.Event()
         self._all_ended = False  # no run will end any more
         self._stopping = False
@@ -163,7 +157,7 @@ class WorkOff:
         event = decode(entry.body)
         clock = asyncio.get_running_loop().time
         started = clock()
-        facts: dict[str, Any] = {
+        run.facts = facts = {
             "event_id": entry.event_id,
             "event_type": event.type,
             "key": entry.key,
@@ -173,10 +167,10 @@ class WorkOff:
         with bound(**facts):
             log.debug("handler.started", age=round(entry.age, 3))
             try:
-                outcome = await self._outcome(run, event)
+                run.outcome = await self._outcome(run, event)
                 run.ended = True
-                facts["took"] = round(clock() - started, 3)
-                self._ended.append(Ended(run, outcome, self._end(run, outcome), facts))
+                run.facts = {**facts, "took": round(clock() - started, 3)}
+                self._ended.append((run, self._end(run)))
                 self._more.set()
                 self._backlog.news.set()  # its place is free: the next claim may share its commit
             finally:
@@ -228,11 +222,11 @@ class WorkOff:
             origin=origin,
         )
 
-    def _end(self, run: Run, outcome: object) -> Ending:
+    def _end(self, run: Run) -> Ending:
         entry = run.entry
         failures = entry.attempt - entry.lost - entry.outages  # what says nothing of the handler spends no attempt
         end = ending(
-            outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
+            run.outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
         )
         return replace(end, doubt=run.doubted) if isinstance(end, Dead) else end
 
@@ -245,33 +239,33 @@ class WorkOff:
                 self._more.clear()
                 await self._more.wait()
             ended, self._ended = self._ended, []
-            entries = [it.run.entry for it in ended]
+            entries = [run.entry for run, _ in ended]
             self._backlog.news.set()  # for what waits behind them
-            settled = await self._store.settle([(entry, it.end) for entry, it in zip(entries, ended, strict=True)])
+            settled = await self._store.settle([(run.entry, end) for run, end in ended])
             over = 0
-            for it, entry, ours in zip(ended, entries, settled, strict=True):
-                if not ours and it.run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
-                    self._ended.append(it)
+            for (run, end), entry, ours in zip(ended, entries, settled, strict=True):
+                if not ours and run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
+                    self._ended.append((run, end))
                     continue
-                self._forget(it.run)
+                self._forget(run)
                 if ours:
-                    tell(it)
-                    over += not isinstance(it.end, Again)
+                    tell(run, end)
+                    over += not isinstance(end, Again)
                 else:
-                    log.warning("handler.lost", **it.facts)
+                    log.warning("handler.lost", **run.facts)
             self._backlog.changed(-over)
 
 
-def tell(it: Ended) -> None:
-    """Log how a run ended. A plug-in's own exception comes with its traceback; an error of ours says all in words."""
-    foreign = isinstance(it.outcome, BaseException) and not isinstance(it.outcome, VodworkerError)
-    trace = {"exc_info": it.outcome} if foreign else {}
-    match it.end:
+def tell(run: Run, end: Ending) -> None:
+    """Log how it ended. A plug-in's own exception comes with its traceback; an error of ours says all in words."""
+    foreign = isinstance(run.outcome, BaseException) and not isinstance(run.outcome, VodworkerError)
+    trace = {"exc_info": run.outcome} if foreign else {}
+    match end:
         case Finished():
-            log.info("handler.done", **it.facts)
+            log.info("handler.done", **run.facts)
         case Again(after, why):
-            log.warning("handler.retry", **it.facts, after=round(after, 1), why=why, **trace)
-        case Dead(why) if isinstance(it.outcome, Reject):
-            log.warning("handler.rejected", **it.facts, why=why)
+            log.warning("handler.retry", **run.facts, after=round(after, 1), why=why, **trace)
+        case Dead(why) if isinstance(run.outcome, Reject):
+            log.warning("handler.rejected", **run.facts, why=why)
         case Dead(why):
-            log.error("handler.dead", **it.facts, why=why, **trace)
+            log.error("handler.dead", **run.facts, why=why, **trace)
