@@ -89,6 +89,27 @@ def test_a_handler_cannot_change_our_own_fields(stream: io.BytesIO) -> None:
     ] == lines(stream)
 
 
+def test_an_event_may_have_holes(stream: io.BytesIO) -> None:
+    """A name that is written with holes, as for other loggers, has them filled; below the level nothing is said."""
+    log.info("upload.%s", "seen", size=3)
+    log.bind(file_id="f").warning("upload.%(how)s", {"how": "late"})
+    setup("json", "warning", stream=stream)
+    log.info("upload.%s", "unseen")
+
+    seen, late = lines(stream)
+    assert ("upload.seen", 3) == (seen["event"], seen["size"])
+    assert ("upload.late", "f") == (late["event"], late["file_id"])
+
+
+async def test_a_line_may_be_awaited(stream: io.BytesIO) -> None:
+    """The asynchronous methods of a logger, and `log` with a number, write the same lines."""
+    await log.ainfo("upload.seen", size=3)
+    log.log(logging.INFO, "upload.seen", size=3)
+    log.info("upload.seen", size=3)
+
+    assert 1 == len({*stream.getvalue().splitlines()})
+
+
 def test_exception_is_a_field(stream: io.BytesIO) -> None:
     """A traceback is told in the field `exception` of the same line."""
     try:

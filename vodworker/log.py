@@ -370,7 +370,7 @@ def setup(
     _voice.pretty = None if form == "json" else console_lines(colors=terminal)
     structlog.configure(
         processors=_CHAIN,
-        wrapper_class=_Logger,
+        wrapper_class=_LOGGER,
         logger_factory=lambda *_: _lines,
         cache_logger_on_first_use=True,  # to make one takes as long as to write the line
     )
@@ -381,18 +381,26 @@ def setup(
 _EVERY = structlog.make_filtering_bound_logger("debug")  # what is not written is heard
 
 
-class _Logger(_EVERY, structlog.BoundLoggerBase):  # type: ignore[misc,valid-type]  # structlog makes it, a class all the same
-    """structlog's own, but that it takes fewer steps from a call to its line."""
+def _spoken(level: str) -> Callable[..., None]:
+    """A logger's method of this level: structlog's own, but that it takes one step from a call to its line."""
+    whole = getattr(_EVERY, level)
 
-    def _proxy_to_logger(self, method_name: str, event: str | None = None, **event_kw: Any) -> None:
-        line: Any = {**self._context, **event_kw, "event": event}
+    def speak(self: Any, event: str, *args: object, **facts: object) -> None:
+        if args:  # the event has holes, which structlog fills
+            whole(self, event, *args, **facts)
+            return
+        line: Any = {**self._context, **facts, "event": event}
         try:
             for step in self._processors:
-                line = step(self._logger, method_name, line)
+                line = step(self._logger, level, line)
         except structlog.DropEvent:  # in a test that captures what is logged
             return
-        if line:
-            self._logger.msg(line)
+        self._logger.msg(line)
+
+    return speak
+
+
+_LOGGER = cast("type[Log]", type("Logger", (_EVERY,), {level: _spoken(level) for level in get_args(Level)}))
 
 
 class _Voice:
@@ -417,16 +425,15 @@ class _Voice:
         ears = self._of.get(event, self._of_all)
         if silent and not ears:
             return b""
-        facts = {**_bound.get(), **fields}
+        held = _bound.get()
         for ear in ears:
-            ear(event, MappingProxyType(facts))
+            ear(event, MappingProxyType({**held, **fields}))
         if silent:
             return b""
-        if "exc_info" in facts:
-            facts = _explained(level, facts)
-        if not _OURS.isdisjoint(facts):
-            facts = {f"{name}_" if name in _OURS else name: value for name, value in facts.items()}
-        line = dumps({"time": stamp(self.now()), "level": level, "event": "", **facts})
+        if not _OURS.isdisjoint(fields):
+            fields = {f"{name}_" if name in _OURS else name: value for name, value in fields.items()}
+        facts = {"time": stamp(self.now()), "level": level, "event": "", **held, **fields}
+        line = dumps(_explained(level, facts) if "exc_info" in facts else facts)
         return self.pretty(line) if self.pretty else line
 
 
@@ -561,11 +568,15 @@ class _Lines:
         self._kept: deque[bytes] = deque()
 
     def msg(self, line: bytes) -> None:
+        if not line:
+            return
         self._kept.append(line)
         if self.loop is None or get_ident() != self.thread:
             self.flush()
         elif len(self._kept) == 1:
             self.loop.call_soon(self.flush)
+
+    debug = info = warning = error = critical = msg
 
     def flush(self) -> None:
         """Write what is kept."""
