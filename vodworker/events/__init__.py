@@ -62,12 +62,6 @@ class Event(Detail):
                 raise TypeError(f"{cls.__name__} has no field {min(strange)}; {remedy}")
             return object.__new__(cls)
 
-    def model_post_init(self, context: object, /) -> None:
-        """Keep the envelope that `decode` passes along."""
-        if isinstance(context, Envelope):
-            # A private attribute takes the library ten times as long to find.
-            vars(self)["_envelope"] = context
-
     @property
     def envelope(self) -> Envelope:
         """What the event came in; for one that was made here, what it would come in."""
@@ -401,7 +395,9 @@ def decode(body: bytes) -> Event:
     name, data = _opened(content)
     version = _name(content.get("version")) if isinstance(content, dict) else ""
     fields = data if body.find(b"\\") < 0 else _sendable(data)  # half an emoji can only come escaped
-    return EVENTS.get(name, Unknown).model_validate(fields, context=Envelope(name, version, data, body))
+    event = EVENTS.get(name, Unknown).model_validate(fields)
+    vars(event)["_envelope"] = Envelope(name, version, data, body)  # a private attribute is found in ten times as long
+    return event
 
 
 def _sendable(value: Any) -> Any:
