@@ -317,6 +317,11 @@ _NOTHING: Mapping[str, object] = {}
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default=_NOTHING)
 
 
+def bind(**facts: object) -> None:
+    """Put these facts on every line that is logged from here on, in this task and in what is started from it."""
+    _bound.set({**_bound.get(), **facts})
+
+
 class bound:  # noqa: N801  # read as a participle: with bound(key="f")
     """Put these facts on every line that is logged inside, in the tasks and threads started from there too."""
 

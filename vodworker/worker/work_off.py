@@ -14,7 +14,7 @@ from vodworker.errors import Deadly, VodworkerError
 from vodworker.events import Event, TaskEvent, decode
 from vodworker.handler import Context
 from vodworker.journal.port import Claim, Entry, Origin, Store
-from vodworker.log import bound, log
+from vodworker.log import bind, log
 from vodworker.outcome import Again, Dead, Ending, Finished, Reject, ending
 from vodworker.router import Router
 from vodworker.worker.backlog import Backlog
@@ -164,24 +164,24 @@ class WorkOff:
             "handler": entry.handler,
             "attempt": entry.attempt,
         }
-        with bound(**facts):
-            log.debug("handler.started", age=round(entry.age, 3))
-            try:
-                run.outcome = await self._outcome(run, event)
-                run.ended = True
-                run.facts = {**facts, "took": round(clock() - started, 3)}
-                self._ended.append((run, self._end(run)))
-                self._more.set()
-                self._backlog.news.set()  # its place is free: the next claim may share its commit
-            finally:
-                if not run.ended:
-                    self._backlog.news.set()
-                    took = round(clock() - started, 3)
-                    if self._forget(run):
-                        self._unfinished.append(run.entry)
-                        log.info("handler.released", took=took)
-                    else:
-                        log.warning("handler.lost", took=took)
+        bind(**facts)
+        log.debug("handler.started", age=round(entry.age, 3))
+        try:
+            run.outcome = await self._outcome(run, event)
+            run.ended = True
+            run.facts = {**facts, "took": round(clock() - started, 3)}
+            self._ended.append((run, self._end(run)))
+            self._more.set()
+            self._backlog.news.set()  # its place is free: the next claim may share its commit
+        finally:
+            if not run.ended:
+                self._backlog.news.set()
+                took = round(clock() - started, 3)
+                if self._forget(run):
+                    self._unfinished.append(run.entry)
+                    log.info("handler.released", took=took)
+                else:
+                    log.warning("handler.lost", took=took)
 
     def _forget(self, run: Run) -> bool:
         """It is over; False when its entry had been lost before."""
