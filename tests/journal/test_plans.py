@@ -15,11 +15,12 @@ import psycopg
 import pytest
 
 from bench import flat
-from tests.journal.conftest import SCHEMAS, arrival, settle
+from tests.journal.conftest import SCHEMAS, arrival, record, settle
 from tests.postgresql import Cluster
 from vodworker.journal import schema, sqlite, sqlite_desk
 from vodworker.journal.port import Arrival, Mark
 from vodworker.journal.postgres import open_postgres
+from vodworker.journal.sqlite import open_sqlite
 from vodworker.outcome import Again, Dead, Ending, Finished
 
 pytestmark = pytest.mark.no_cover
@@ -162,6 +163,22 @@ def test_the_cost_is_flat(db: sqlite3.Connection) -> None:
     other.close()
 
     assert few == many
+
+
+async def test_a_batch_takes_no_more_statements_than_one_event() -> None:
+    """Sixteen events are looked up, written and marked together, and not one after the other."""
+    told: list[str] = []
+    async with open_sqlite(":memory:") as store:
+        await store._ask(lambda db, _: db.set_trace_callback(told.append))
+
+        async def statements(batch: str, events: int) -> int:
+            told.clear()
+            numbers = await record(store, *(arrival(f"{batch}{n}", key=f"{batch}{n}") for n in range(events)))
+            for how in get_args(Mark):
+                await store.mark(numbers, how)
+            return len(told)
+
+        assert await statements("one", 1) == await statements("many", 16)
 
 
 READ = (
