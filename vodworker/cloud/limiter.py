@@ -165,7 +165,7 @@ class Bucket:
         self._out: dict[Token, float] = {}  # those of calls under way, and when they come back if nobody says more
         self._resting: list[float] = []  # when those of calls that ended here come back, in order
         self._returned: dict[Token, float] = {}  # to be written: when each comes back
-        self._late: asyncio.TimerHandle | None = None
+        self._late = False  # whether a timer runs, after which what was returned is written
         self._trial: Token | None = None
         self._due = -inf  # when the first in line is served, as far as the asker knows
         self._work, self._back = asyncio.Event(), asyncio.Event()
@@ -260,8 +260,13 @@ class Bucket:
         self._returned[token] = back
         if self._waiting or self._closing or back <= self._clock():
             self.look()
-        elif self._late is None:  # nobody misses it before it has rested: it is written with the next that is taken
-            self._late = asyncio.get_running_loop().call_later(LINGER, self._back.set)
+        elif not self._late:  # nobody misses it before it has rested: it is written with the next that is taken
+            self._late = True
+            asyncio.get_running_loop().call_later(LINGER, self._lingered)
+
+    def _lingered(self) -> None:
+        self._late = False
+        self._back.set()
 
     def look(self) -> None:
         """There may be news that no timer tells: have what was returned written, and then the asker look, at once."""
@@ -297,9 +302,6 @@ class Bucket:
         while self._returned or not self._closing:
             await self._back.wait()
             self._back.clear()
-            if self._late:
-                self._late.cancel()
-                self._late = None
             if self._returned:
                 now, returned = self._clock(), self._returned
                 self._returned = {}
