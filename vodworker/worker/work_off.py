@@ -43,7 +43,7 @@ class Run:
     """An entry in work: as it was claimed last, and the task that runs its handler.
 
     ended: its end is being written. doubted: it was told that a call is in doubt. outcome: what the handler returned or
-    raised. facts: what every line of the log tells of it.
+    raised. facts: what every line of the log tells of it. took: seconds, once it has ended.
     """
 
     entry: Entry
@@ -53,6 +53,7 @@ class Run:
     doubted: bool = False
     outcome: object = None
     facts: dict[str, Any] = field(default_factory=dict)
+    took: float = 0.0
 
     def cut(self) -> None:
         """End it, unless it has ended."""
@@ -169,7 +170,7 @@ class WorkOff:
         try:
             run.outcome = await self._outcome(run, event)
             run.ended = True
-            run.facts = {**facts, "took": round(clock() - started, 3)}
+            run.took = round(clock() - started, 3)
             self._ended.append((run, self._end(run)))
             self._more.set()
             self._backlog.news.set()  # its place is free: the next claim may share its commit
@@ -252,7 +253,7 @@ class WorkOff:
                     tell(run, end)
                     over += not isinstance(end, Again)
                 else:
-                    log.warning("handler.lost", **run.facts)
+                    log.warning("handler.lost", **run.facts, took=run.took)
             self._backlog.changed(-over)
 
 
@@ -262,10 +263,10 @@ def tell(run: Run, end: Ending) -> None:
     trace = {"exc_info": run.outcome} if foreign else {}
     match end:
         case Finished():
-            log.info("handler.done", **run.facts)
+            log.info("handler.done", **run.facts, took=run.took)
         case Again(after, why):
-            log.warning("handler.retry", **run.facts, after=round(after, 1), why=why, **trace)
+            log.warning("handler.retry", **run.facts, took=run.took, after=round(after, 1), why=why, **trace)
         case Dead(why) if isinstance(run.outcome, Reject):
-            log.warning("handler.rejected", **run.facts, why=why)
+            log.warning("handler.rejected", **run.facts, took=run.took, why=why)
         case Dead(why):
-            log.error("handler.dead", **run.facts, why=why, **trace)
+            log.error("handler.dead", **run.facts, took=run.took, why=why, **trace)
