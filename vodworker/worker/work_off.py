@@ -42,8 +42,8 @@ class Rules:
 class Run:
     """An entry in work: as it was claimed last, and the task that runs its handler.
 
-    ended: its end is being written. doubted: it was told that a call is in doubt. outcome: what the handler returned or
-    raised. facts: what every line of the log tells of it. took: seconds, once it has ended.
+    ended: its end is being written. doubted: it was told that a call is in doubt. facts: what every line of the log
+    tells of it. took: seconds, once it has ended. What an error leads to, so it does not hold one itself.
     """
 
     entry: Entry
@@ -51,7 +51,6 @@ class Run:
     deadline: Deadline | None = None
     ended: bool = False
     doubted: bool = False
-    outcome: object = None
     facts: dict[str, Any] = field(default_factory=dict)
     took: float = 0.0
 
@@ -83,7 +82,7 @@ class WorkOff:
         self._random = random
         self._alarm = alarm
         self._runs: dict[int, Run] = {}  # by entry; one that lost its entry is not in here any more
-        self._ended: list[tuple[Run, Ending]] = []
+        self._ended: list[tuple[Run, object, Ending]] = []
         self._more = asyncio.Event()
         self._all_ended = False  # no run will end any more
         self._stopping = False
@@ -168,10 +167,10 @@ class WorkOff:
         bind(**facts)
         log.debug("handler.started", age=round(entry.age, 3))
         try:
-            run.outcome = await self._outcome(run, event)
+            outcome = await self._outcome(run, event)
             run.ended = True
             run.took = round(clock() - started, 3)
-            self._ended.append((run, self._end(run)))
+            self._ended.append((run, outcome, self._end(run, outcome)))
             self._more.set()
             self._backlog.news.set()  # its place is free: the next claim may share its commit
         finally:
@@ -223,11 +222,11 @@ class WorkOff:
             origin=origin,
         )
 
-    def _end(self, run: Run) -> Ending:
+    def _end(self, run: Run, outcome: object) -> Ending:
         entry = run.entry
         failures = entry.attempt - entry.lost - entry.outages  # what says nothing of the handler spends no attempt
         end = ending(
-            run.outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
+            outcome, attempt=failures, attempts=self._rules.attempts, random=self._random, outages=entry.outages
         )
         return replace(end, doubt=run.doubted) if isinstance(end, Dead) else end
 
@@ -240,33 +239,33 @@ class WorkOff:
                 self._more.clear()
                 await self._more.wait()
             ended, self._ended = self._ended, []
-            entries = [run.entry for run, _ in ended]
+            entries = [run.entry for run, *_ in ended]
             self._backlog.news.set()  # for what waits behind them
-            settled = await self._store.settle([(run.entry, end) for run, end in ended])
+            settled = await self._store.settle([(run.entry, end) for run, _, end in ended])
             over = 0
-            for (run, end), entry, ours in zip(ended, entries, settled, strict=True):
+            for (run, outcome, end), entry, ours in zip(ended, entries, settled, strict=True):
                 if not ours and run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
-                    self._ended.append((run, end))
+                    self._ended.append((run, outcome, end))
                     continue
                 self._forget(run)
                 if ours:
-                    tell(run, end)
+                    tell(run, outcome, end)
                     over += not isinstance(end, Again)
                 else:
                     log.warning("handler.lost", **run.facts, took=run.took)
             self._backlog.changed(-over)
 
 
-def tell(run: Run, end: Ending) -> None:
+def tell(run: Run, outcome: object, end: Ending) -> None:
     """Log how it ended. A plug-in's own exception comes with its traceback; an error of ours says all in words."""
-    foreign = isinstance(run.outcome, BaseException) and not isinstance(run.outcome, VodworkerError)
-    trace = {"exc_info": run.outcome} if foreign else {}
+    foreign = isinstance(outcome, BaseException) and not isinstance(outcome, VodworkerError)
+    trace = {"exc_info": outcome} if foreign else {}
     match end:
         case Finished():
             log.info("handler.done", **run.facts, took=run.took)
         case Again(after, why):
             log.warning("handler.retry", **run.facts, took=run.took, after=round(after, 1), why=why, **trace)
-        case Dead(why) if isinstance(run.outcome, Reject):
+        case Dead(why) if isinstance(outcome, Reject):
             log.warning("handler.rejected", **run.facts, took=run.took, why=why)
         case Dead(why):
             log.error("handler.dead", **run.facts, took=run.took, why=why, **trace)
