@@ -104,7 +104,8 @@ class Journal(Protocol):
         entries whose lease has run out go before all others. Within one handler, entries of one key (other than "")
         are handed out in the order they were recorded, one at a time: the next only after the one before it is done,
         dead or discarded, its retries included. Each claim adds one to the attempt and to the fence. A handler that is
-        paused gets nothing.
+        paused gets nothing. It sees what was asked for before it, recordings and settlements that are still under way
+        included, and may share their commit.
         """
         ...
 
