@@ -209,6 +209,29 @@ async def test_a_call_that_does_not_go_spends_nothing() -> None:
 
 
 @in_virtual_time
+async def test_a_token_that_came_back_late_is_not_waited_for() -> None:
+    """What one call leaves unused is another's as soon as it is written, also where that had to wait for a writing."""
+    starts: list[float] = []
+
+    class Slow(Busy):
+        async def give(self, rests: Mapping[Token, float]) -> None:
+            await asyncio.sleep(1)
+            await super().give(rests)
+
+    async with (
+        memory() as store,
+        Limiter(Slow(store), limit=lambda _: 2, hold=TIMEOUT) as line,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(spend(line, lasting=2.0))
+        overtaken = CallError("ProcessFile", "another worker has the entry")
+        group.create_task(spend(line, turn=Preparing(2.5, fails=overtaken)))
+        group.create_task(spend(line, log=starts))
+
+    assert [4.0] == pytest.approx(starts, abs=0.01)
+
+
+@in_virtual_time
 async def test_what_a_crash_left_out_returns_after_the_timeout() -> None:
     """A token that nobody will ever give back comes back by itself."""
     async with memory() as store:

@@ -306,6 +306,8 @@ class Bucket:
                 now, returned = self._clock(), self._returned
                 self._returned = {}
                 await self._tokens.give({token: max(0.0, back - now) for token, back in returned.items()})
+                if min(returned.values()) <= now:  # free again, and what was asked meanwhile did not see it
+                    self._work.set()
 
     async def _hand_out(self) -> float | None:
         """Serve the line while tokens are free; the seconds until it is worth asking again, None: until told."""
