@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from structlog.testing import LogCapture
 
 from vodworker import log as room
 from vodworker.log import bound, dumps, gathered, heard, log, setup, stamp
@@ -99,6 +101,16 @@ def test_an_event_may_have_holes(stream: io.BytesIO) -> None:
     seen, late = lines(stream)
     assert ("upload.seen", 3) == (seen["event"], seen["size"])
     assert ("upload.late", "f") == (late["event"], late["file_id"])
+
+
+def test_a_test_may_configure_structlog_anew() -> None:
+    """Where structlog is not told to keep its loggers, as in tests of handlers, the last configuration counts."""
+    for _ in range(2):
+        captured = LogCapture()
+        structlog.configure(processors=[captured], cache_logger_on_first_use=False)
+        log.info("upload.seen")
+
+        assert ["upload.seen"] == [line["event"] for line in captured.entries]
 
 
 async def test_a_line_may_be_awaited(stream: io.BytesIO) -> None:

@@ -306,7 +306,7 @@ class _Found:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(structlog.get_logger().bind(), name)
-        if structlog.is_configured():
+        if structlog.get_config()["cache_logger_on_first_use"]:  # as `setup` wants it; a test of a handler may not
             vars(self)[name] = found
         return found
 
