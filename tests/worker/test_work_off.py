@@ -203,6 +203,26 @@ async def test_next_of_a_key_runs_when_the_one_before_it_is_settled(world: World
 
 
 @in_virtual_time
+async def test_what_is_claimed_before_its_settlement_is_heard_runs(world: Worlds) -> None:
+    """An entry that asks for another run has it at once, whichever of two answers of the journal comes first."""
+    ran: list[tuple[int, float]] = []
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> Outcome:
+        ran.append((ctx.attempt, now() - began))
+        return Retry(after=0) if ctx.attempt == 1 else Done()
+
+    async with world() as it:
+        await opened(it)
+        it.late["settle"] = 1.0
+        began = now()
+        async with it.worker(hear):
+            await asyncio.sleep(5)
+
+        assert ([(1, 0), (2, 1)], "done") == (ran, (await row(it))["state"])
+
+
+@in_virtual_time
 async def test_handler_that_ends_its_own_task_harms_nobody(world: Worlds) -> None:
     """What a handler has left behind to cancel its task later cuts neither its settlement nor another's."""
 

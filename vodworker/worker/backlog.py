@@ -34,7 +34,7 @@ class Backlog:
             log.info("worker.resumed", open=count)
 
     def changed(self, by: int) -> None:
-        """So many entries were recorded, or settled for good when `by` is negative; 0: an entry will be due again."""
+        """So many entries were recorded, or settled for good when `by` is negative."""
         self.set(self.open + by)
 
     async def room(self) -> None:

@@ -243,6 +243,7 @@ class WorkOff:
             self._backlog.news.set()  # for what waits behind them
             settled = await self._store.settle([(run.entry, end) for run, _, end in ended])
             over = 0
+            anew: list[Entry] = []
             for (run, outcome, end), entry, ours in zip(ended, entries, settled, strict=True):
                 if not ours and run.entry is not entry:  # this worker claimed it anew meanwhile: the machine slept
                     self._ended.append((run, outcome, end))
@@ -251,9 +252,14 @@ class WorkOff:
                 if ours:
                     tell(run, outcome, end)
                     over += not isinstance(end, Again)
+                    if run.entry is not entry:  # due again at once, and claimed before this answer was heard
+                        anew.append(run.entry)
                 else:
                     log.warning("handler.lost", **run.facts, took=run.took)
             self._backlog.changed(-over)
+            if anew:
+                self._backlog.news.set()
+                await self._store.release(anew)
 
 
 def tell(run: Run, outcome: object, end: Ending) -> None:
