@@ -29,6 +29,25 @@ async def test_limit_ends_the_block() -> None:
 
 
 @in_virtual_time
+async def test_who_ends_the_run_goes_before_its_limit() -> None:
+    """A run that is cancelled while it cleans up after its limit is cancelled, and not a failure of its handler."""
+
+    async def run() -> None:
+        async with Deadline(10):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(5)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run())
+        await asyncio.sleep(12)
+        running.cancel()
+
+    assert (True, 12) == (running.cancelled(), now())
+
+
+@in_virtual_time
 async def test_waits_do_not_count() -> None:
     """The clock stands while any wait lasts, several at once included, and goes on where it stood."""
 

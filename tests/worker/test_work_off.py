@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import sqlite3
 import warnings
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.worker.conftest import Worlds
 from vodworker.api import GetTaskList, ProcessFile, Transcode
 from vodworker.emulator import Plan
 from vodworker.emulator.faults import Cut
-from vodworker.errors import CallError, Unreachable
+from vodworker.errors import CallError, JournalError, Unreachable
 from vodworker.events import Event, NewFileUpload
 from vodworker.handler import Context, on
 from vodworker.journal.port import Arrival, Filter
@@ -220,6 +222,38 @@ async def test_what_is_claimed_before_its_settlement_is_heard_runs(world: Worlds
             await asyncio.sleep(5)
 
         assert ([(1, 0), (2, 1)], "done") == (ran, (await row(it))["state"])
+
+
+@in_virtual_time
+async def test_journal_that_breaks_in_a_settlement_is_told_at_once(world: Worlds) -> None:
+    """When an end cannot be written, the alarm waits for no handler that refuses its own end."""
+    alarms: list[float] = []
+    no = "SELECT RAISE(ABORT, 'no')"
+
+    @on(Event)
+    async def stays(event: Event, ctx: Context) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.sleep(30)
+
+    @on(Event)
+    async def ends(event: Event, ctx: Context) -> None:
+        await asyncio.sleep(1)
+
+    async def work() -> None:
+        it.emulator.emit({"eventType": "SomethingNew"})
+        async with it.worker(stays, ends, alarm=lambda _: alarms.append(now() - began)):
+            with closing(sqlite3.connect(it.path)) as db, db:
+                db.execute(f"CREATE TRIGGER no BEFORE UPDATE ON entries WHEN new.state = 'done' BEGIN {no}; END")
+            await asyncio.sleep(60)
+
+    async with world() as it:
+        began = now()
+        with pytest.raises(ExceptionGroup) as caught:
+            await work()
+
+    assert caught.group_contains(JournalError)
+    assert (1, 31) == (alarms[0], now() - began)
 
 
 @in_virtual_time
