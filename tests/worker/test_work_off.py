@@ -240,9 +240,12 @@ async def test_journal_that_breaks_in_a_settlement_is_told_at_once(world: Worlds
     async def ends(event: Event, ctx: Context) -> None:
         await asyncio.sleep(1)
 
+    def alarm(_: JournalError) -> None:
+        alarms.append(now() - began)
+
     async def work() -> None:
         it.emulator.emit({"eventType": "SomethingNew"})
-        async with it.worker(stays, ends, alarm=lambda _: alarms.append(now() - began)):
+        async with it.worker(stays, ends, alarm=alarm):
             with closing(sqlite3.connect(it.path)) as db, db:
                 db.execute(f"CREATE TRIGGER no BEFORE UPDATE ON entries WHEN new.state = 'done' BEGIN {no}; END")
             await asyncio.sleep(60)
