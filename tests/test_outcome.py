@@ -93,6 +93,8 @@ def test_a_wrong_outcome_is_refused_where_it_is_made(wrong: Any) -> None:
     """A reason that is no text, or seconds that are no number, fail in the handler and not in the daemon."""
     with pytest.raises(TypeError, match="takes"):
         Retry(after=[wrong])  # type: ignore[arg-type]  # what it is about
+    with pytest.raises(OverflowError):
+        Retry(after=10**400)
     with pytest.raises(TypeError, match="takes"):
         Reject([wrong])  # type: ignore[arg-type]  # as above
 

@@ -22,8 +22,9 @@ class Retry:
     why: str = ""
 
     def __post_init__(self) -> None:
-        """Raise TypeError in the handler that makes a wrong one, and not later in the daemon."""
+        """Raise TypeError or OverflowError in the handler that makes a wrong one, and not later in the daemon."""
         must_be("Retry takes seconds", self.after, (int, float, type(None)))
+        float(self.after or 0)  # there are whole numbers that are too large for one
         must_be("Retry takes a text", self.why, (str,))
 
 
