@@ -530,6 +530,20 @@ async def test_a_call_that_slept_with_the_machine_still_counts() -> None:
 
 
 @in_virtual_time
+async def test_the_timeout_of_a_call_does_not_run_while_the_machine_sleeps() -> None:
+    """A call that nobody answered may arrive so much later as the machine slept while it was under way."""
+    day, starts = Day(), list[float]()
+    async with limiter(1, clock=day) as line, asyncio.TaskGroup() as group:
+        group.create_task(spend(line, lasting=2.0, ends=Unreachable("ProcessFile", "it broke")))
+        await asyncio.sleep(1)
+        day.sleep(20)
+        await asyncio.sleep(2)
+        await spend(line, log=starts)
+
+    assert [HOLD] == pytest.approx(starts, abs=0.01)
+
+
+@in_virtual_time
 async def test_a_token_that_came_too_late_is_not_used() -> None:
     """Where the machine slept while the store was asked, the token may be another's by now, and a new one is taken."""
     day, starts = Day(), list[float]()

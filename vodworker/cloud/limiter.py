@@ -54,6 +54,11 @@ class Turn(Protocol):
         ...
 
 
+def asleep(clock: Callable[[], float]) -> float:
+    """How far the loop's timers are behind the clock, which goes on while the machine sleeps."""
+    return clock() - asyncio.get_running_loop().time()
+
+
 class Limiter:
     """The buckets of all actions, alive inside its `async with`.
 
@@ -79,7 +84,7 @@ class Limiter:
         self._hold = hold
         self._burst = burst or limit
         self._clock = clock or asyncio.get_running_loop().time
-        self._slept = self._sleep()
+        self._slept = asleep(self._clock)
         self._alarm = alarm
         self._buckets: dict[str, Bucket] = {}
         self._askers = asyncio.TaskGroup()
@@ -101,10 +106,6 @@ class Limiter:
         else:  # what the block raised is its own affair, and is not to be wrapped into a group
             await self._askers.__aexit__(None, None, None)
 
-    def _sleep(self) -> float:
-        """How far the loop's timers are behind the clock."""
-        return self._clock() - asyncio.get_running_loop().time()
-
     def _bucket(self, action: str) -> "Bucket":
         """The bucket of one action, made at its first use."""
         bucket = self._buckets.get(action)
@@ -121,7 +122,7 @@ class Limiter:
         A `Throttled` that leaves the block means that someone else spends the allowance too, or that it was lowered:
         the bucket closes for a while. Any other answer of the service opens it again.
         """
-        slept = self._sleep()
+        slept = asleep(self._clock)
         if slept > self._slept + PATIENCE:  # tokens came back meanwhile, and the timers of those who wait are late
             for bucket in self._buckets.values():
                 bucket.look()
@@ -136,17 +137,18 @@ class Limiter:
 class Call:
     """A call that has its token: it is made inside `with`, which is told how long it waited."""
 
-    def __init__(self, bucket: "Bucket", token: Token, waited: float, since: int) -> None:
+    def __init__(self, bucket: "Bucket", token: Token, waited: float, since: int, slept: float) -> None:
         self._bucket = bucket
         self._token = token
         self._waited = waited
         self._since = since
+        self._slept = slept
 
     def __enter__(self) -> float:
         return self._waited
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._bucket.ended(self._token, error, self._since)
+        self._bucket.ended(self._token, error, self._since, self._slept)
 
 
 class Bucket:
@@ -181,7 +183,7 @@ class Bucket:
         """Wait in line for a token, to be spent on a call."""
         asked = self._clock()
         token, served = await self._ready(turn)
-        return Call(self, token, served - asked, self._gate.closings)
+        return Call(self, token, served - asked, self._gate.closings, asleep(self._clock))
 
     async def _ready(self, turn: Turn | None) -> tuple[Token, float]:
         """A token and when it came, once the call is ready to go with it; who gets ready too late stands in line again.
@@ -227,9 +229,9 @@ class Bucket:
                 self._waiting.remove(waiter)
         return waiter.result()
 
-    def ended(self, token: Token, error: BaseException | None, since: int) -> None:
-        """The call ended, which went after so many closings of the gate."""
-        until = self._out.pop(token)
+    def ended(self, token: Token, error: BaseException | None, since: int, slept: float) -> None:
+        """The call ended, which went after so many closings of the gate, when the machine had slept for so long."""
+        until = self._out.pop(token) + asleep(self._clock) - slept  # its timeout stood still while the machine slept
         back = self._clock() + WINDOW
         back = back if self._answered(error, since) else max(back, until)
         insort(self._resting, back)
