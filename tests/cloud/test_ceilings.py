@@ -104,6 +104,7 @@ class Storm:
         self.span = span
         self.trouble = trouble
         self.slept = 0.0
+        self.kills = True
         self.arrivals: list[float] = []
         self.turns: dict[Limiter, list[int]] = {}
 
@@ -155,7 +156,7 @@ class Storm:
                     await self.call(line, numbers.next(), network)
 
     async def life(self, store: Tokens, network: asyncio.TaskGroup, *, lasting: float | None) -> None:
-        """One process with all its callers, that ends after some time: half of them are killed."""
+        """One process with all its callers, that ends after some time: half of them are killed, where any is."""
         lifeline = Lifeline(store)
         clock = self.now
         async with Limiter(lifeline, limit=lambda _: self.limit, hold=TIMEOUT, clock=clock) as line:
@@ -165,7 +166,7 @@ class Storm:
                 async with asyncio.timeout(lasting), asyncio.TaskGroup() as group:
                     for _ in range(self.callers):
                         group.create_task(self.caller(line, numbers, network))
-                    if lasting is not None and self.chance.random() < 0.5:
+                    if self.kills and lasting is not None and self.chance.random() < 0.5:
                         group.create_task(self.kill(lifeline, lasting))
 
     async def kill(self, lifeline: Lifeline, after: float) -> None:
@@ -189,7 +190,11 @@ class Storm:
 
     @in_virtual_time
     async def rage(self, *, processes: int = 1, nights: bool = False) -> None:
-        """All of it, until the span is over and everything that was on its way has arrived."""
+        """All of it, until the span is over and everything that was on its way has arrived.
+
+        Nobody is killed where nights are: of a call that slept with its process, the process alone knows that it goes.
+        """
+        self.kills = not nights
         with capture_logs():
             async with self.store() as store, asyncio.TaskGroup() as network:
                 for _ in range(processes):
