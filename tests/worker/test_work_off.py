@@ -326,6 +326,28 @@ async def test_machine_may_sleep_while_an_end_is_written(world: Worlds) -> None:
 
 
 @in_virtual_time
+async def test_end_of_a_run_whose_entry_is_anothers_is_not_written(world: Worlds) -> None:
+    """An entry that another worker has taken before an end is written stays the other's, and the log names the run."""
+
+    @on(Event)
+    async def hear(event: Event, ctx: Context) -> None:
+        pass
+
+    async with world() as it:
+        await opened(it)
+        it.slow["settle"] = 5.0
+        with capture_logs() as told:
+            async with it.worker(hear), it.journal(ahead=100) as other:
+                await asyncio.sleep(1)
+                (taken,) = (await other.claim({"hear": 1}, lease=600)).entries
+                await asyncio.sleep(10)
+                lost = [line for line in told if line["event"] == "handler.lost"]
+
+        assert ("running", 2) == ((await row(it))["state"], taken.attempt)
+        assert [("hear", 1, 1)] == [(line["handler"], line["event_id"], line["attempt"]) for line in lost]
+
+
+@in_virtual_time
 async def test_slow_write_loses_no_lease(world: Worlds) -> None:
     """When renewing a lease takes half as long as it lasts, nobody else ever gets the entry."""
 
