@@ -20,6 +20,7 @@ from vodworker.journal.port import Arrival
 from vodworker.journal.sound import unsound
 from vodworker.journal.sqlite import open_sqlite
 from vodworker.torture import Course, torture
+from vodworker.torture.play import play
 from vodworker.torture.scene import Witness
 from vodworker.torture.verdict import Tally, report, verdict
 
@@ -216,3 +217,11 @@ async def test_short_torture_is_clean(tmp_path: Path) -> None:
     assert 0 == code, console.export_text()
     assert {"vodworker.db", "daemon.log", "calls.log", "heard"} <= {file.name for file in (tmp_path / "kept").iterdir()}
     assert "kills 4" in console.export_text()
+
+
+@pytest.mark.process
+async def test_daemon_without_work_is_asked_to_end_when_it_can_answer(tmp_path: Path) -> None:
+    """Where nothing is left for the last daemon, the signal to end does not meet it while it is loaded."""
+    tally = await play(Console(quiet=True), tmp_path, {}, Course(seconds=0))
+
+    assert 0 == tally.code

@@ -74,11 +74,13 @@ async def play(console: Console, folder: Path, environ: Mapping[str, str], cours
                 f"· no more faults, no more kills: a last daemon works off the rest, {left} events in the queue"
             )
             calm, drain, code = clock(), None, None
+            starts = witness.counts["worker.started"]
             async with open_journal(settings, sole=False) as store, scene.daemon() as process:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PATIENCE):
                         await scene.drained(store.counts)
                         drain = clock() - calm
+                        await scene.started(starts + 1)  # while it is loaded, it cannot answer a signal yet
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GRACE + 5):
                         process.send_signal(signal.SIGTERM)

@@ -140,6 +140,12 @@ class Scene:
             files.append(video.id)
         return files
 
+    async def started(self, starts: int) -> None:
+        """Wait until so many daemons have said that they started."""
+        while self.witness.counts["worker.started"] < starts:
+            self.news.clear()
+            await self.news.wait()
+
     async def drained(self, counts: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
         """Wait until the queue is empty, every task has ended, and the journal has nothing left to do."""
         while True:
