@@ -78,7 +78,7 @@ async def test_an_event_that_never_came_is_found(world: Any) -> None:
     )
     assert [] == before
     assert [(file_id, True)] == heard
-    assert "claim" == it.asked[it.asked.index("record") + 1]
+    assert "claim" in it.asked[it.asked.index("record") : it.asked.index("record …")]
     assert 1 == len([line for line in told if line["event"] == "task.found"])
     assert 1 == it.emulator.audit.arrivals("GetTaskInfo")
 

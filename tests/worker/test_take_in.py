@@ -66,7 +66,7 @@ async def test_an_event_is_claimed_in_the_commit_that_records_it(world: Worlds) 
         it.emulator.emit(event("a"))
         await asyncio.sleep(1)
 
-        assert ["record", "claim", "record …", "claim …"] == it.asked[:4]
+        assert "claim" in it.asked[: it.asked.index("record …")]
 
 
 @in_virtual_time
