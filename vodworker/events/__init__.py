@@ -394,7 +394,7 @@ def decode(body: bytes) -> Event:
         content = None
     name, data = _opened(content)
     version = _name(content.get("version")) if isinstance(content, dict) else ""
-    fields = data if body.find(b"\\") < 0 else _sendable(data)  # half an emoji can only come escaped
+    fields = data if body.find(b"\\u") < 0 else _sendable(data)  # half an emoji can only come escaped
     reader = EVENTS.get(name, Unknown).__pydantic_validator__  # asked straight: `model_validate` is an eighth more
     event: Event = reader.validate_python(fields)
     vars(event)["_envelope"] = Envelope(name, version, data, body)  # a private attribute is found in ten times as long
